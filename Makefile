@@ -1,0 +1,69 @@
+# make lab     open the notebooks in JupyterLab
+# make test    unit tests and doctests, then every notebook, then the browser tests
+# make check   format, lint, types, dead code, notebook outputs, layers, doctests
+# make format  put code and notebooks into the form that `make check` asks for
+# make clean   remove everything that these commands made
+#
+# Each makes its own environment in .venv first, and again when pyproject.toml has changed.
+
+PYTHON  ?= python3
+# Any requirement and options that pip knows, such as the CPU-only build: see README.md.
+TORCH ?= torch==2.13.0
+WORKERS ?= 2
+LAB_ARGS ?=
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+.PHONY: help lab test check format clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PYTEST := $(BIN)/python -m pytest
+NOTEBOOKS = $(wildcard notebooks/*.ipynb)
+# Outputs stay only in cells tagged keep_output; counts stay because nbval takes a cell without one as not run.
+NBSTRIPOUT := $(BIN)/nbstripout --keep-count --keep-id
+
+help:
+	@sed -n '/^# make/s/^# //p' Makefile
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "diagkit needs Python 3.11 or newer: make PYTHON=/path/to/python3")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install $(TORCH)
+	$(BIN)/python -m pip install -e '.[lab,test,dev]'
+	@touch $@
+
+lab: $(STAMP)
+	$(BIN)/diagkit lab $(LAB_ARGS)
+
+test: $(STAMP)
+	$(PYTEST) -n $(WORKERS) -m "not browser"
+ifneq ($(NOTEBOOKS),)
+	$(PYTEST) -n $(WORKERS) --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=120 \
+	  --nbval-sanitize-with tests/nbval_sanitize.cfg notebooks
+endif
+	$(PYTEST) -m browser -rs tests
+
+check: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/vulture
+ifneq ($(NOTEBOOKS),)
+	$(NBSTRIPOUT) --verify $(NOTEBOOKS)
+endif
+	$(PYTEST) tests/test_architecture.py tests/test_environment_sync.py diagkit
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+ifneq ($(NOTEBOOKS),)
+	$(NBSTRIPOUT) $(NOTEBOOKS)
+endif
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
+	find . -name .git -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -print0 | xargs -0r rm -rf

@@ -1,0 +1,34 @@
+"""Errors that say what was given, what is allowed, and what to write instead."""
+
+from __future__ import annotations
+
+
+class DiagkitError(Exception):
+    """Base of every error that diagkit raises on purpose."""
+
+
+class InputError(DiagkitError, ValueError):
+    """An argument that diagkit cannot use.
+
+    The text has three parts: what was given, what is allowed, what to write instead.
+
+    Example
+    -------
+    >>> str(InputError("k = 9", allowed="1 <= k <= 3 (the number of parameters)", write="k=3"))
+    'got k = 9; allowed: 1 <= k <= 3 (the number of parameters); write: k=3'
+    """
+
+    def __init__(self, given: str, *, allowed: str, write: str = "") -> None:
+        text = f"got {given}; allowed: {allowed}"
+        super().__init__(f"{text}; write: {write}" if write else text)
+
+
+class NonFiniteError(DiagkitError, ArithmeticError):
+    """NaN or Inf where a measurement needs numbers; the text names the first place."""
+
+
+class MissingPackageError(DiagkitError, ImportError):
+    """An optional package is not installed; the text says which extra holds it."""
+
+    def __init__(self, package: str, extra: str, needed_for: str) -> None:
+        super().__init__(f"{needed_for} needs {package}: pip install 'diagkit[{extra}]'")

@@ -1,0 +1,46 @@
+"""What a measurement cost: products, forward passes, seconds."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TypedDict
+
+from diagkit.errors import InputError
+from diagkit.objective import Objective
+
+
+class Price(TypedDict):
+    num_hvps: int
+    num_evals: int
+    seconds: float
+
+
+@dataclass
+class Bill:
+    """Counts from its creation on: ``Result(..., **bill.paid())``."""
+
+    obj: Objective
+
+    def __post_init__(self) -> None:
+        meter = self.obj.meter
+        self._start = (meter.num_hvps, meter.num_evals, time.perf_counter())
+
+    def paid(self) -> Price:
+        hvps, evals, clock = self._start
+        meter = self.obj.meter
+        return Price(
+            num_hvps=meter.num_hvps - hvps,
+            num_evals=meter.num_evals - evals,
+            seconds=time.perf_counter() - clock,
+        )
+
+
+def check_objective(obj: object) -> Objective:
+    if not isinstance(obj, Objective):
+        raise InputError(
+            f"a {type(obj).__name__}",
+            allowed="a diagkit Objective",
+            write="dk.Objective(model, loss_fn, (X, y))",
+        )
+    return obj

@@ -1,0 +1,163 @@
+"""Which curvatures does the loss have at this point? The ends of the Hessian's spectrum."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from diagkit.errors import InputError
+from diagkit.measure.price import Bill, Price, check_objective
+from diagkit.objective import Objective
+from diagkit.result import Result
+from diagkit.spectral import End, Ends, lanczos
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BASIS_BYTES = 4 << 30  # memory for the basis and its products, both float64
+MAX_HVPS = 300  # default ceiling where convergence is slow
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class Eigenpairs(Result):
+    """Eigenvalues of the Hessian with their residuals.
+
+    Attributes
+    ----------
+    values [k] : most extreme first. vectors [k, P] : unit rows, in the layout of ``obj.theta``.
+    residuals [k] : ||H v - value v|| plus a rounding bound; a true eigenvalue lies within it.
+    converged [k] : residual small enough for ``tol``.
+    rounding : what rounding alone may move an eigenvalue by; a sign is claimed only beyond it.
+    scale : estimate of ||H||.
+    multiplicities_seen : repeated eigenvalues are listed as often as they occur; if False the values are
+        distinct and copies were not looked for.
+    """
+
+    values: np.ndarray
+    vectors: np.ndarray
+    residuals: np.ndarray
+    converged: np.ndarray
+    which: str
+    rounding: float
+    scale: float
+    multiplicities_seen: bool
+
+    def summary(self) -> dict[str, Any]:
+        return {
+            "values": self.values,
+            "residuals": self.residuals,
+            "converged": bool(self.converged.all()),
+            "copies": "listed" if self.multiplicities_seen else "not looked for",
+            "num_hvps": self.num_hvps,
+        }
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per eigenvalue: value, residual, converged."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            {"value": self.values, "residual": self.residuals, "converged": self.converged},
+            index=pd.RangeIndex(1, len(self.values) + 1, name=self.which),
+        )
+
+
+def hessian_eigenvalues(
+    obj: Objective,
+    k: int = 5,
+    *,
+    which: Literal["largest", "smallest"] = "largest",
+    tol: float = 1e-3,
+    max_hvps: int | None = None,
+    seed: int = 0,
+) -> Eigenpairs:
+    r"""The k algebraically largest or smallest eigenvalues of the Hessian H(theta) [P, P] of L.
+
+    Lanczos with full reorthogonalization and explicit residuals. A value is converged where its residual
+    ||H v - lambda v|| <= tol * max(|lambda|, ||H|| / 100) at the largest end and tol * ||H|| at the
+    smallest. "Largest" means most positive, not largest in magnitude.
+
+    Parameters
+    ----------
+    tol : relative residual asked for. max_hvps : ceiling on the products (default: 300, fewer where the
+        basis would exceed 4 GB). seed : of the random start.
+
+    Raises
+    ------
+    InputError : k outside 1..P, an unknown ``which``, tol not positive.
+
+    Example
+    -------
+    >>> import torch, diagkit as dk
+    >>> w = torch.nn.Linear(2, 1, bias=False)
+    >>> X = torch.tensor([[2.0, 0.0], [0.0, 1.0]])  # L = (1/2) sum (x.w - y)^2, H = X^T X
+    >>> obj = dk.Objective(w, torch.nn.MSELoss(), (X, torch.zeros(2, 1)))
+    >>> dk.hessian_eigenvalues(obj, k=2).values.round(5)
+    array([4., 1.])
+    """
+    check_objective(obj)
+    if which not in ("largest", "smallest"):
+        raise InputError(f"which={which!r}", allowed="'largest' or 'smallest'", write="which='smallest'")
+    if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or not 1 <= k <= obj.num_params:
+        raise InputError(f"k = {k!r}", allowed=f"an integer, 1 <= k <= P = {obj.num_params}", write="k=1")
+    bill = Bill(obj)
+    lowest, highest = (k, 0) if which == "smallest" else (0, k)
+    ends = spectrum_ends(obj, int(lowest), int(highest), tol=tol, max_hvps=max_hvps, seed=seed)
+    return eigenpairs(ends, which, bill.paid(), seed)
+
+
+def spectrum_ends(
+    obj: Objective,
+    num_lowest: int,
+    num_highest: int,
+    *,
+    tol: float = 1e-3,
+    max_hvps: int | None = None,
+    seed: int = 0,
+) -> Ends:
+    """Both ends from one Krylov space."""
+    if not tol > 0:
+        raise InputError(f"tol = {tol!r}", allowed="a positive number", write="tol=1e-3")
+    if max_hvps is not None and max_hvps < 1:
+        raise InputError(f"max_hvps = {max_hvps!r}", allowed="an integer of 1 or more, or None")
+    rows = max(2, BASIS_BYTES // (16 * obj.num_params))
+    ceiling = max(MAX_HVPS, num_lowest, num_highest) if max_hvps is None else max_hvps
+    if obj.num_params <= 2 * max(num_lowest, num_highest) and max_hvps is None:
+        ceiling = obj.num_params
+    with obj.products() as products:
+        return lanczos(
+            products.matvec,
+            obj.num_params,
+            num_lowest=num_lowest,
+            num_highest=num_highest,
+            tol=tol,
+            max_products=min(ceiling, rows),
+            dtype=min(obj.layout.dtypes, key=_precision),
+            device=obj.layout.device,
+            seed=seed,
+        )
+
+
+def _precision(dtype: Any) -> int:
+    """Fewer mantissa bits first: the coarsest parameter dtype sets the rounding."""
+    import torch
+
+    return -int(np.log2(torch.finfo(dtype).eps))
+
+
+def eigenpairs(ends: Ends, which: str, price: Price, seed: int | None) -> Eigenpairs:
+    end: End = ends.lowest if which == "smallest" else ends.highest
+    return Eigenpairs(
+        values=end.values,
+        vectors=end.vectors.cpu().numpy(),
+        residuals=end.residuals,
+        converged=end.converged,
+        which=which,
+        rounding=ends.rounding,
+        scale=ends.scale,
+        multiplicities_seen=ends.multiplicities_seen,
+        complete=ends.complete,
+        seed=seed,
+        **price,
+    )

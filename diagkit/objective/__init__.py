@@ -1,0 +1,23 @@
+"""The thing examined: Objective, parameter vectors, preflight checks, Hessian-vector products."""
+
+from diagkit.objective.batches import Batch, batch_size_of, cut, pooled, read_batches
+from diagkit.objective.fixed_loss import FixedLoss, Meter, Step, Stepwise, call_model
+from diagkit.objective.objective import Objective
+from diagkit.objective.parameters import ParameterLayout
+from diagkit.objective.trace import same_random_state
+
+__all__ = [
+    "Batch",
+    "FixedLoss",
+    "Meter",
+    "Objective",
+    "ParameterLayout",
+    "Step",
+    "Stepwise",
+    "batch_size_of",
+    "call_model",
+    "cut",
+    "pooled",
+    "read_batches",
+    "same_random_state",
+]

@@ -1,0 +1,247 @@
+"""The thing examined: a pure function of the parameters at fixed data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from diagkit.errors import InputError
+from diagkit.objective.batches import Batch, cut, pooled, read_batches
+from diagkit.objective.fixed_loss import FixedLoss, Meter, Step, Stepwise
+from diagkit.objective.parameters import ParameterLayout
+from diagkit.objective.preflight import check_model, examine, explain_second_derivative
+from diagkit.objective.products import HessianProducts, gradient_of_batch, wide
+from diagkit.objective.trace import same_random_state
+
+DENSE_LIMIT = 5000  # P x P in float64: 200 MB
+
+
+class Objective:
+    r"""L(theta) = (1/N) sum_n l(f(x_n; theta), y_n) at fixed data.
+
+    Parameters
+    ----------
+    model : the network; nothing of it is changed, except by :meth:`apply`. Parameters and buffers are
+        copied: training the model further does not move the objective.
+    loss_fn : ``loss_fn(model(inputs), targets)`` -> scalar mean over the examples of the batch.
+    data : (X, y) tensors, a Dataset, a DataLoader, or an iterable of (inputs, targets). Read once.
+    params : None for all trainable parameters, or names / patterns: L as a function of that block.
+    norm_stats : "running": BatchNorm uses its running statistics; "batch": those of each batch,
+        differentiated through, with the buffers left as they were. Dropout is off in both.
+    max_examples : use at most so many examples, drawn with ``seed``.
+    batch_size : how tensors and datasets are cut; None chooses by size.
+
+    Attributes
+    ----------
+    num_params, num_examples : P and N.
+    notes : what preflight found and fixed, in words.
+
+    Raises
+    ------
+    InputError : empty data, mismatched shapes, a loss that is not a scalar mean, no trainable parameter, ...
+    NonFiniteError : NaN or Inf in the data, the parameters or the loss.
+
+    Example
+    -------
+    >>> X, y = torch.tensor([[1.0], [2.0]]), torch.tensor([[2.0], [4.0]])
+    >>> model = nn.Linear(1, 1, bias=False)
+    >>> obj = Objective(model, nn.MSELoss(), (X, y))
+    >>> obj.loss(torch.tensor([2.0])), obj.hessian(torch.tensor([0.0])).item()
+    (0.0, 5.0)
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss_fn: Callable[..., Tensor] | Stepwise,
+        data: Any,
+        *,
+        params: Sequence[str] | str | None = None,
+        norm_stats: str = "running",
+        max_examples: int | None = None,
+        batch_size: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        step = loss_fn if isinstance(loss_fn, Stepwise) else Stepwise.of_pairs(loss_fn)
+        if norm_stats not in ("running", "batch"):
+            raise InputError(f"norm_stats={norm_stats!r}", allowed="'running' or 'batch'")
+        model = check_model(model)
+        self._layout = ParameterLayout.of(model, params)
+        self._fixed = FixedLoss(model, step.step, self._layout, norm_stats, seed)
+        named = dict(model.named_parameters())
+        self._theta = self._layout.join([named[name] for name in self._layout.names]).clone()
+        with same_random_state():
+            self.batches: tuple[Batch, ...] = read_batches(
+                data,
+                convert=self._fixed.to_model,
+                max_examples=max_examples,
+                batch_size=batch_size,
+                seed=seed,
+                pairs=step.pairs,
+            )
+        self.num_examples = sum(batch.size for batch in self.batches)
+        with self._fixed.quiet():
+            examine(self._fixed, self._theta, self.batches)
+
+    @classmethod
+    def from_step(cls, model: nn.Module, step: Step, data: Any, **options: Any) -> Objective:
+        """Objective of ``step(model, batch)`` -> scalar mean loss, for dict batches and output objects.
+
+        ``options`` are those of :class:`Objective`.
+
+        Example
+        -------
+        >>> batches = [{"x": torch.ones(4, 2), "y": torch.zeros(4)}]
+        >>> step = lambda model, batch: ((model(batch["x"]).squeeze(-1) - batch["y"]) ** 2).mean()
+        >>> Objective.from_step(nn.Linear(2, 1), step, batches).num_examples
+        4
+        """
+        if not callable(step):
+            raise InputError(f"step={step!r}", allowed="a callable (model, batch) -> scalar mean loss")
+        return cls(model, Stepwise(step, pairs=False), data, **options)
+
+    # -- the point ---------------------------------------------------------------------------------
+
+    @property
+    def num_params(self) -> int:
+        return self._layout.num_params
+
+    @property
+    def theta(self) -> Tensor:
+        """Flat copy of the parameters at which this objective stands, [P]."""
+        return self._theta.clone()
+
+    @property
+    def model(self) -> nn.Module:
+        return self._fixed.model
+
+    @property
+    def step(self) -> Step:
+        """(model, batch) -> scalar mean loss."""
+        return self._fixed.step
+
+    @property
+    def norm_stats(self) -> str:
+        return self._fixed.norm_stats
+
+    @property
+    def meter(self) -> Meter:
+        """Passes and products spent so far on this objective, wherever it stands."""
+        return self._fixed.meter
+
+    @property
+    def layout(self) -> ParameterLayout:
+        return self._layout
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(self._fixed.found.notes)
+
+    def at(self, theta: Any) -> Objective:
+        """The same objective standing at another point; shares data and preflight."""
+        other = object.__new__(Objective)
+        other.__dict__.update(self.__dict__)
+        other._theta = self._layout.check(theta).clone()
+        return other
+
+    def recut(self, batch_size: int, seed: int = 0) -> Objective:
+        """The same examples in batches of ``batch_size``, in random order; the same L but for rounding."""
+        pool = pooled(self.batches)
+        if pool is None:
+            raise InputError("batches whose tensors do not fit together", allowed="examples of one shape")
+        order = torch.randperm(pool.size, generator=torch.Generator().manual_seed(seed))
+        parts = np.array_split(order.numpy(), -(-pool.size // batch_size))
+        other = self.at(self._theta)
+        cuts = [torch.as_tensor(part).to(self._layout.device) for part in parts]
+        other.batches = tuple(Batch(cut(pool.payload, i, pool.size), len(i)) for i in cuts)
+        return other
+
+    def apply(self, theta: Any) -> None:
+        """Write theta into the model: the one call that changes it."""
+        parts = self._layout.split(self._layout.check(theta))
+        named = dict(self.model.named_parameters())
+        with torch.no_grad():
+            for name, part in parts.items():
+                named[name].copy_(part)
+
+    # -- the function and its derivatives -------------------------------------------------------------
+
+    def _point(self, theta: Any) -> Tensor:
+        return self._theta if theta is None else self._layout.check(theta)
+
+    def loss(self, theta: Any = None) -> float:
+        """L(theta); NaN or Inf where the loss is not finite."""
+        parts = self._layout.split(self._point(theta))
+        self.meter.num_evals += 1
+        total = 0.0
+        with self._fixed.quiet(), torch.no_grad():
+            for index, batch in enumerate(self.batches):
+                value = self._fixed.of_batch(parts, batch, index)
+                total += float(value) * (batch.size / self.num_examples)
+        return total
+
+    def gradient(self, theta: Any = None) -> Tensor:
+        """The gradient [P] of L, averaged over examples in float64."""
+        return self.batch_gradients(theta, mean=True)[0].to(self._layout.dtype)
+
+    def batch_gradients(self, theta: Any = None, *, mean: bool = False) -> Tensor:
+        """Gradient of each batch [batches, P], or their mean weighted by examples [1, P], in float64."""
+        parts = self._layout.split(self._point(theta))
+        device = self._layout.device
+        rows = 1 if mean else len(self.batches)
+        out = torch.zeros(rows, self.num_params, dtype=wide(device), device=device)
+        self.meter.num_gradients += 1
+        with self._fixed.quiet():
+            leaves = {name: t.detach().clone().requires_grad_() for name, t in parts.items()}
+            for index, batch in enumerate(self.batches):
+                _, gradient = gradient_of_batch(self._fixed.of_batch, leaves, batch, index)
+                row = self._layout.join(gradient, out.dtype)
+                out[0 if mean else index] += row * (batch.size / self.num_examples if mean else 1.0)
+        return out
+
+    @contextmanager
+    def products(self, theta: Any = None) -> Iterator[HessianProducts]:
+        """Many products at one point: ``with obj.products() as H: H.matvec(v)``."""
+
+        def count() -> None:
+            self.meter.num_hvps += 1
+
+        with self._fixed.quiet():
+            try:
+                yield HessianProducts(
+                    self._fixed.of_batch, self._layout, self._point(theta), self.batches, count
+                )
+            except (RuntimeError, NotImplementedError) as error:
+                raise explain_second_derivative(error, self.model) from error
+
+    def hvp(self, v: Any, theta: Any = None) -> Tensor:
+        """Hessian-vector product(s): v [P] -> [P], V [k, P] -> [k, P]."""
+        vectors = torch.as_tensor(v)
+        many = vectors.ndim == 2
+        rows = [self._layout.check(row, "v") for row in (vectors if many else vectors[None])]
+        with self.products(theta) as H:
+            out = [H.matvec(row).to(self._layout.dtype) for row in rows]
+        return torch.stack(out) if many else out[0]
+
+    def hessian(self, theta: Any = None) -> Tensor:
+        """The dense Hessian [P, P], symmetrized; for small P only."""
+        if self.num_params > DENSE_LIMIT:
+            raise InputError(
+                f"hessian() with P = {self.num_params}",
+                allowed=f"P <= {DENSE_LIMIT} (the matrix has P^2 entries)",
+                write="dk.hessian_eigenvalues(obj), or params=[...] for one layer",
+            )
+        eye = torch.eye(self.num_params, dtype=self._layout.dtype, device=self._layout.device)
+        dense = self.hvp(eye, theta)
+        return (dense + dense.T) / 2
+
+    def __repr__(self) -> str:
+        return (
+            f"Objective({type(self.model).__name__}, num_params={self.num_params}, "
+            f"num_examples={self.num_examples}, norm_stats={self.norm_stats!r})"
+        )

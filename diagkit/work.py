@@ -1,0 +1,90 @@
+"""Long work is visible and stoppable: one watch over a call and everything below it.
+
+Code that loops asks :func:`interrupted` and reports with :func:`progress`; whoever starts the work
+decides with :func:`watching` how long it may take, how it is stopped and who hears of its progress.
+A loop that is interrupted returns what it has, marked ``complete=False``.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from tqdm.auto import tqdm
+
+ProgressListener = Callable[[str, int, int], None]  # (what, done, total)
+
+
+@dataclass(frozen=True)
+class Watch:
+    """How long the work may take, how it is stopped, who hears of it."""
+
+    deadline: float = float("inf")  # on the clock of time.monotonic
+    stop: threading.Event = field(default_factory=threading.Event)
+    listener: ProgressListener | None = None
+
+
+_watch: ContextVar[Watch | None] = ContextVar("diagkit_watch", default=None)
+
+
+@contextmanager
+def watching(
+    *,
+    budget: float | None = None,
+    stop: threading.Event | None = None,
+    listener: ProgressListener | None = None,
+) -> Iterator[Watch]:
+    """Watch the work inside: at most ``budget`` seconds, until ``stop`` is set.
+
+    Watches nest: an inner one never outlasts the outer one and inherits what it does not set.
+
+    Example
+    -------
+    >>> with watching(budget=0.0):
+    ...     interrupted()
+    True
+    """
+    outer = _watch.get() or Watch()
+    deadline = outer.deadline if budget is None else min(outer.deadline, time.monotonic() + budget)
+    token = _watch.set(Watch(deadline, stop or outer.stop, listener or outer.listener))
+    try:
+        yield _watch.get()  # type: ignore[misc]
+    finally:
+        _watch.reset(token)
+
+
+def interrupted() -> bool:
+    """Has the time run out, or was the stop button pressed?"""
+    watch = _watch.get()
+    return watch is not None and (watch.stop.is_set() or time.monotonic() >= watch.deadline)
+
+
+def seconds_left() -> float:
+    """Seconds until the deadline, ``inf`` where there is none, 0 after a stop."""
+    watch = _watch.get()
+    if watch is None:
+        return float("inf")
+    return 0.0 if watch.stop.is_set() else max(0.0, watch.deadline - time.monotonic())
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Yield ``advance(n)``. A bar appears where the work outlasts two seconds, or the listener is told."""
+    watch = _watch.get()
+    if watch is not None and watch.listener is not None:
+        listener, done = watch.listener, 0
+
+        def advance(n: int = 1) -> None:
+            nonlocal done
+            done += n
+            listener(what, done, total)
+
+        listener(what, 0, total)
+        yield advance
+    else:
+        with tqdm(desc=what, total=total, delay=2.0, leave=False) as bar:
+            yield lambda n=1: bar.update(n) and None
