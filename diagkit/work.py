@@ -7,6 +7,7 @@ A loop that is interrupted returns what it has, marked ``complete=False``.
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -29,6 +30,7 @@ class Watch:
 
 
 _watch: ContextVar[Watch | None] = ContextVar("diagkit_watch", default=None)
+_inside: ContextVar[bool] = ContextVar("diagkit_inside_progress", default=False)
 
 
 @contextmanager
@@ -73,8 +75,21 @@ def seconds_left() -> float:
 
 @contextmanager
 def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Yield ``advance(n)``. A bar appears where the work outlasts two seconds, or the listener is told."""
+    """Yield ``advance(n)``. The listener is told, or a bar appears where the work outlasts two seconds."""
     watch = _watch.get()
+    outermost = not _inside.get()
+    token = _inside.set(True)
+    try:
+        with _advancing(what, total, watch, outermost) as advance:
+            yield advance
+    finally:
+        _inside.reset(token)
+
+
+@contextmanager
+def _advancing(
+    what: str, total: int, watch: Watch | None, outermost: bool
+) -> Iterator[Callable[[int], None]]:
     if watch is not None and watch.listener is not None:
         listener, done = watch.listener, 0
 
@@ -86,5 +101,11 @@ def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
         listener(what, 0, total)
         yield advance
     else:
-        with tqdm(desc=what, total=total, delay=2.0, leave=False) as bar:
-            yield lambda n=1: bar.update(n) and None
+        # One bar, for the outermost loop, and only where somebody watches: a terminal or a notebook.
+        seen = sys.stderr.isatty() or "ipykernel" in sys.modules
+        with tqdm(desc=what, total=total, delay=2.0, leave=False, disable=not (seen and outermost)) as bar:
+
+            def advance_bar(n: int = 1) -> None:
+                bar.update(n)
+
+            yield advance_bar

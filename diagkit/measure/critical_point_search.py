@@ -11,8 +11,8 @@ from scipy.optimize import minimize
 
 from diagkit.errors import InputError
 from diagkit.measure.critical_points import CriticalPoint, classify_critical_point
-from diagkit.measure.price import Bill, check_objective
-from diagkit.objective import Objective
+from diagkit.measure.price import Bill, check_objective, finite_gradient
+from diagkit.objective import Objective, check_count, check_positive
 from diagkit.spectral import newton_step
 from diagkit.work import interrupted, progress
 
@@ -55,8 +55,9 @@ def find_critical_point(
     check_objective(obj)
     if method not in ("newton-mr", "gradient-norm"):
         raise InputError(f"method={method!r}", allowed="'newton-mr' or 'gradient-norm'")
-    if max_iters < 1:
-        raise InputError(f"max_iters = {max_iters}", allowed="an integer of 1 or more")
+    check_count("max_iters", max_iters)
+    check_positive("gradient_tol", gradient_tol, write="1e-5")
+    finite_gradient(obj)
     bill = Bill(obj)
     search = _newton_mr if method == "newton-mr" else _gradient_norm
     theta, norms, complete = search(obj, max_iters, gradient_tol)

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from diagkit.errors import InputError
-from diagkit.measure.price import Bill, check_objective
-from diagkit.measure.probes import Walk, steps_for, walk
+from diagkit.measure.price import Bill, check_objective, finite_gradient
+from diagkit.measure.probes import Walk, loss_noise, steps_for, walk
 from diagkit.measure.spectrum import Eigenpairs, eigenpairs, spectrum_ends
 from diagkit.measure.verdict_words import explain
-from diagkit.objective import Objective
+from diagkit.objective import Objective, check_positive
 from diagkit.result import Result
 from diagkit.spectral import missed_below, newton_step
 
@@ -112,11 +111,10 @@ def classify_critical_point(
     'saddle'
     """
     check_objective(obj)
-    if not gradient_tol > 0:
-        raise InputError(f"gradient_tol = {gradient_tol!r}", allowed="a positive number", write="1e-5")
+    check_positive("gradient_tol", gradient_tol, write="1e-5")
     bill = Bill(obj)
     count = obj.num_params if obj.num_params <= FULL_SPECTRUM else 1
-    gradient = obj.batch_gradients(mean=True)[0]
+    gradient = finite_gradient(obj)
     ends = spectrum_ends(obj, count, count, tol=tol, max_hvps=max_hvps, seed=seed)
     smallest = eigenpairs(ends, "smallest", {"num_hvps": 0, "num_evals": 0, "seconds": 0.0}, seed)
     largest = eigenpairs(ends, "largest", {"num_hvps": 0, "num_evals": 0, "seconds": 0.0}, seed)
@@ -177,17 +175,18 @@ def _measure(
                 dtype=obj.layout.dtype,
             )
         return Facts(**facts, newton_residual=newton.relative_residual, unexplained=newton.unexplained)
+    noise = loss_noise(obj)
     if lowest < -zero:
         direction = torch.as_tensor(smallest.vectors[0], device=gradient.device)
         slope = float(direction.to(gradient) @ gradient)
-        facts["down"] = walk(obj, direction, steps_for(lowest, loss, obj.layout.dtype), slope)
+        facts["down"] = walk(obj, direction, steps_for(obj, lowest, noise), slope, noise)
     if lowest >= -zero or highest <= zero:  # not settled by the signs of both ends
-        facts["flat"] = _flat_walks(obj, gradient, smallest, zero)
+        facts["flat"] = _flat_walks(obj, gradient, smallest, zero, noise)
     return Facts(**facts)
 
 
 def _flat_walks(
-    obj: Objective, gradient: torch.Tensor, smallest: Eigenpairs, zero: float
+    obj: Objective, gradient: torch.Tensor, smallest: Eigenpairs, zero: float, noise: float
 ) -> tuple[Walk, ...]:
     """Walks along directions in which the Hessian sees nothing: known ones, and random mixtures."""
     flat = smallest.vectors[np.abs(smallest.values) <= zero]
@@ -200,7 +199,7 @@ def _flat_walks(
         mixtures = rng.standard_normal((6, len(flat))) @ flat
     rows = np.vstack([flat[:6], mixtures / np.linalg.norm(mixtures, axis=1, keepdims=True)])
     directions = torch.as_tensor(rows, device=gradient.device)
-    return tuple(walk(obj, d, NULL_STEPS, float(d.to(gradient) @ gradient)) for d in directions)
+    return tuple(walk(obj, d, NULL_STEPS, float(d.to(gradient) @ gradient), noise) for d in directions)
 
 
 def judge(facts: Facts) -> str:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from diagkit.errors import InputError
 from diagkit.measure.spectrum import spectrum_ends
-from diagkit.objective import Objective
+from diagkit.objective import Objective, check_seed
 
 TINY = 1e-10  # Li et al. 2018, in the authors' code
 
@@ -26,6 +26,7 @@ def filter_normalized(obj: Objective, seed: int = 0) -> Tensor:
     ------
     InputError : all such weights are zero, so that the direction would be.
     """
+    check_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     parts = []
     for w in obj.layout.split(obj.theta).values():

@@ -11,7 +11,7 @@ import torch
 from diagkit.errors import InputError
 from diagkit.measure.critical_points import CriticalPoint, classify_critical_point
 from diagkit.measure.price import Bill, check_objective
-from diagkit.measure.probes import steps_for
+from diagkit.measure.probes import loss_noise, steps_for
 from diagkit.objective import Objective
 from diagkit.result import Result
 
@@ -83,6 +83,8 @@ def escape_saddle(obj: Objective, point: CriticalPoint | None = None, *, seed: i
     bill = Bill(obj)
     if point is None:
         point = classify_critical_point(obj, seed=seed)
+    if not isinstance(point, CriticalPoint):
+        raise InputError(f"point of type {type(point).__name__}", allowed="a CriticalPoint, or None")
     if point.theta.shape != (obj.num_params,):
         raise InputError(
             f"a point with {point.theta.size} parameters",
@@ -97,7 +99,7 @@ def escape_saddle(obj: Objective, point: CriticalPoint | None = None, *, seed: i
     line = {0.0: before}
     proven = curvature < -point.smallest.rounding
     if proven:
-        first = float(steps_for(curvature, before, here.layout.dtype)[1])
+        first = float(steps_for(here, curvature, loss_noise(here))[1])
         for sign in (1.0, -1.0):
             line |= _follow(here, theta, sign * v, before, first, sign)
     t = np.array(sorted(line))

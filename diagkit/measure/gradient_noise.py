@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from diagkit.errors import InputError
+from diagkit.errors import InputError, NonFiniteError
 from diagkit.measure.price import Bill, check_objective
-from diagkit.objective import Objective
+from diagkit.objective import Objective, check_count, check_seed, recut
 from diagkit.result import Result
 
 GROUPS = 64  # groups of examples whose gradients are compared
@@ -77,13 +77,15 @@ def gradient_noise(obj: Objective, *, groups: int = GROUPS, seed: int = 0) -> Gr
         )
     if obj.num_examples < 4:
         raise InputError(f"{obj.num_examples} examples", allowed="4 or more")
-    if groups < 4:
-        raise InputError(f"groups = {groups}", allowed="4 or more")
+    check_count("groups", groups, least=4)
+    check_seed(seed)
     bill = Bill(obj)
     size = max(1, obj.num_examples // groups)
-    small = obj.recut(size, seed)
+    small = recut(obj, size, seed)
     weights = np.array([batch.size for batch in small.batches], dtype=float)
     rows = small.batch_gradients()
+    if not bool(rows.isfinite().all()):
+        raise NonFiniteError("the gradient of some example holds NaN or Inf at this point")
     gram = (rows @ rows.T).cpu().numpy()
     trace, square = _estimates(gram, weights, np.arange(len(weights))[None])
     rng = np.random.default_rng(seed)

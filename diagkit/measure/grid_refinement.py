@@ -33,8 +33,10 @@ def subgrids(size: int) -> list[np.ndarray]:
     """
     sets, points = [], COARSEST
     while points < size:
-        # The middle is always in: an odd number of nodes, symmetric about it.
-        sets.append(np.unique(np.round(np.linspace(0, size - 1, points)).astype(int)))
+        # The middle, theta itself, is always in: an odd number of nodes about it. An even axis ends one
+        # cell short of symmetric, and there its end takes the last node's place.
+        nodes = np.round(np.linspace(0, size - size % 2, points)).astype(int)
+        sets.append(np.unique(np.minimum(nodes, size - 1)))
         points = 2 * points - 1
     return [*sets, np.arange(size)]
 

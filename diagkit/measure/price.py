@@ -6,7 +6,10 @@ import time
 from dataclasses import dataclass
 from typing import TypedDict
 
-from diagkit.errors import InputError
+import torch
+from torch import Tensor
+
+from diagkit.errors import InputError, NonFiniteError
 from diagkit.objective import Objective
 
 
@@ -34,6 +37,17 @@ class Bill:
             num_evals=meter.num_evals - evals,
             seconds=time.perf_counter() - clock,
         )
+
+
+def finite_gradient(obj: Objective) -> Tensor:
+    """The gradient [P] in float64; an error where it is not finite."""
+    gradient = obj.batch_gradients(mean=True)[0]
+    if not bool(torch.isfinite(gradient).all()):
+        raise NonFiniteError(
+            "the gradient holds NaN or Inf at this point; look for sqrt or norm at 0, log(0), 0/0 or an "
+            "overflow inside the loss"
+        )
+    return gradient
 
 
 def check_objective(obj: object) -> Objective:

@@ -9,7 +9,7 @@ import numpy as np
 
 from diagkit.errors import InputError
 from diagkit.measure.price import Bill, Price, check_objective
-from diagkit.objective import Objective
+from diagkit.objective import Objective, check_count, check_positive, check_seed
 from diagkit.result import Result
 from diagkit.spectral import End, Ends, lanczos
 
@@ -117,10 +117,9 @@ def spectrum_ends(
     seed: int = 0,
 ) -> Ends:
     """Both ends from one Krylov space."""
-    if not tol > 0:
-        raise InputError(f"tol = {tol!r}", allowed="a positive number", write="tol=1e-3")
-    if max_hvps is not None and max_hvps < 1:
-        raise InputError(f"max_hvps = {max_hvps!r}", allowed="an integer of 1 or more, or None")
+    check_positive("tol", tol, write="1e-3")
+    check_count("max_hvps", max_hvps, optional=True)
+    check_seed(seed)
     rows = max(2, BASIS_BYTES // (16 * obj.num_params))
     ceiling = max(MAX_HVPS, num_lowest, num_highest) if max_hvps is None else max_hvps
     if obj.num_params <= 2 * max(num_lowest, num_highest) and max_hvps is None:

@@ -11,7 +11,7 @@ from diagkit.errors import InputError
 from diagkit.measure.directions import checked_direction, filter_normalized, plane_directions
 from diagkit.measure.grid_refinement import refine
 from diagkit.measure.price import Bill, check_objective
-from diagkit.objective import Objective
+from diagkit.objective import Objective, check_count, check_positive
 from diagkit.result import Result
 from diagkit.work import interrupted, progress
 
@@ -107,10 +107,8 @@ def centred(extent: float, resolution: int) -> np.ndarray:
 
 
 def _check_grid(extent: float, resolution: int) -> None:
-    if not (np.isfinite(extent) and extent > 0):
-        raise InputError(f"extent = {extent!r}", allowed="a positive, finite number", write="extent=1.0")
-    if not isinstance(resolution, (int, np.integer)) or resolution < 3:
-        raise InputError(f"resolution = {resolution!r}", allowed="an integer of 3 or more", write="51")
+    check_positive("extent", extent, write="1.0")
+    check_count("resolution", resolution, least=3, write="51")
 
 
 def loss_line(
@@ -210,8 +208,7 @@ def loss_plane(
     """
     check_objective(obj)
     _check_grid(extent, resolution)
-    if tol is not None and not tol > 0:
-        raise InputError(f"tol = {tol!r}", allowed="a positive number, or None", write="tol=0.01")
+    check_positive("tol", tol, write="0.01", optional=True)
     bill = Bill(obj)
     d1, d2, kind = plane_directions(obj, directions, seed)
     theta, axis = obj.theta, centred(extent, resolution)

@@ -13,6 +13,8 @@ from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 from torch.utils.data import DataLoader, Dataset, IterableDataset, default_collate
 
 from diagkit.errors import InputError
+from diagkit.objective.arguments import check_count
+from diagkit.objective.trace import seed_everything
 
 # Elements of the inputs in one batch of our own cutting: about 4 MB of float32, so that small data
 # stay in one batch (one product, one pass) and images come by the hundred.
@@ -69,12 +71,11 @@ def read_batches(
     (``seed``); an iterable is read in its own order until there are enough. ``convert`` moves a batch to
     where the model is. ``pairs``: every batch must be (inputs, targets).
     """
-    for name, value in (("max_examples", max_examples), ("batch_size", batch_size)):
-        if value is not None and (not isinstance(value, (int, np.integer)) or value < 1):
-            raise InputError(f"{name}={value!r}", allowed="an integer of 1 or more, or None")
+    check_count("max_examples", max_examples, optional=True)
+    check_count("batch_size", batch_size, optional=True)
     batches, count = [], 0
     with same_data_order(data):
-        torch.manual_seed(seed)
+        seed_everything(seed)
         for payload in _payloads(data, max_examples, batch_size, seed):
             payload = tree_map(lambda x: torch.as_tensor(x) if isinstance(x, np.ndarray) else x, payload)
             if pairs and not (isinstance(payload, (tuple, list)) and len(payload) == 2):

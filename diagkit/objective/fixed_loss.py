@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -15,9 +15,10 @@ from torch.utils._pytree import tree_map
 from diagkit.errors import InputError
 from diagkit.objective.batches import Batch
 from diagkit.objective.parameters import ParameterLayout
-from diagkit.objective.trace import leave_no_trace
+from diagkit.objective.trace import leave_no_trace, seed_everything
 
 Step = Callable[[nn.Module, Any], Tensor]
+T = TypeVar("T")
 
 
 @dataclass
@@ -31,21 +32,22 @@ class Meter:
 
 @dataclass
 class Findings:
-    """What preflight found: words for people, and the one fact that changes how the loss is called."""
+    """What preflight found, in words, and the facts that change how the loss is called and cut."""
 
     notes: list[str] = field(default_factory=list)
-    random: bool = False
+    random: bool = False  # draws random numbers also in evaluation mode
+    is_mean: bool = False  # the loss of a batch was seen to be the mean over its examples
 
 
-class _StepModule(nn.Module):
-    """Puts the model and its loss behind one ``forward``, so that one functional call covers both."""
+class _StandIn(nn.Module):
+    """Runs any work while other tensors stand in for the model's: the loss, and its derivatives too."""
 
-    def __init__(self, model: nn.Module, step: Step) -> None:
+    def __init__(self, model: nn.Module) -> None:
         super().__init__()
-        self.model, self.step = model, step
+        self.model = model
 
-    def forward(self, payload: Any) -> Tensor:
-        return self.step(self.model, payload)
+    def forward(self, work: Callable[[], T]) -> T:
+        return work()
 
 
 class FixedLoss:
@@ -60,12 +62,18 @@ class FixedLoss:
         self.model, self.step, self.layout = model, step, layout
         self.norm_stats, self.seed = norm_stats, seed
         self.meter, self.found = Meter(), Findings()
-        self._module, self._depth = _StepModule(model, step), 0
+        self._module, self._depth = _StandIn(model), 0
         chosen = set(layout.names)
         self._others = {
             f"model.{n}": p.detach().clone() for n, p in model.named_parameters() if n not in chosen
         }
         self._buffers = {f"model.{n}": b.detach().clone() for n, b in model.named_buffers()}
+
+    def of_model(self, model: nn.Module) -> FixedLoss:
+        """The same loss of a copy of the model; its work is counted on the same meter."""
+        other = FixedLoss(model, self.step, self.layout, self.norm_stats, self.seed)
+        other.meter, other.found = self.meter, self.found
+        return other
 
     @contextmanager
     def quiet(self) -> Iterator[None]:
@@ -82,11 +90,19 @@ class FixedLoss:
 
     def of_batch(self, params: dict[str, Tensor], batch: Batch, index: int) -> Tensor:
         """Scalar mean loss of one batch; call inside :meth:`quiet`."""
+        if self.found.random:  # a model that draws noise: the same noise each time
+            seed_everything(self.seed + index)
+        return self.within(params, lambda: self.step(self.model, batch.payload))
+
+    def within(self, params: dict[str, Tensor], work: Callable[[], T]) -> T:
+        """Do ``work`` while the model holds ``params``.
+
+        Backward passes belong inside as well: a checkpointed layer runs again in them, with the parameters
+        that it finds then.
+        """
         named = {f"model.{name}": tensor for name, tensor in params.items()}
         buffers = {name: b.clone() for name, b in self._buffers.items()}
-        if self.found.random:  # a model that draws noise: the same noise each time
-            torch.manual_seed(self.seed + index)
-        return functional_call(self._module, {**self._others, **buffers, **named}, (batch.payload,))
+        return functional_call(self._module, {**self._others, **buffers, **named}, (work,))
 
     def to_model(self, payload: Any) -> Any:
         """Move a batch to the model's device; floating tensors follow a model of one real dtype."""
@@ -97,7 +113,7 @@ class FixedLoss:
         def move(x: Any) -> Any:
             if not isinstance(x, Tensor):
                 return x
-            x = x.detach().to(self.layout.device)
+            x = (x.clone() if x.is_inference() else x).detach().to(self.layout.device)
             return x.to(dtype) if follow and x.dtype in (torch.float32, torch.float64) else x
 
         return tree_map(move, payload)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from diagkit.errors import InputError
-from diagkit.objective.batches import Batch, cut, pooled, read_batches
+from diagkit.objective.arguments import check_seed
+from diagkit.objective.batches import Batch, read_batches
 from diagkit.objective.fixed_loss import FixedLoss, Meter, Step, Stepwise
 from diagkit.objective.parameters import ParameterLayout
 from diagkit.objective.preflight import check_model, examine, explain_second_derivative
@@ -70,23 +70,25 @@ class Objective:
         step = loss_fn if isinstance(loss_fn, Stepwise) else Stepwise.of_pairs(loss_fn)
         if norm_stats not in ("running", "batch"):
             raise InputError(f"norm_stats={norm_stats!r}", allowed="'running' or 'batch'")
+        check_seed(seed)
         model = check_model(model)
         self._layout = ParameterLayout.of(model, params)
-        self._fixed = FixedLoss(model, step.step, self._layout, norm_stats, seed)
         named = dict(model.named_parameters())
-        self._theta = self._layout.join([named[name] for name in self._layout.names]).clone()
-        with same_random_state():
+        with torch.inference_mode(False):  # what is copied there could not be differentiated later
+            self.fixed = FixedLoss(model, step.step, self._layout, norm_stats, seed)
+            self._theta = self._layout.join([named[name] for name in self._layout.names]).clone()
+        with same_random_state(), torch.inference_mode(False):
             self.batches: tuple[Batch, ...] = read_batches(
                 data,
-                convert=self._fixed.to_model,
+                convert=self.fixed.to_model,
                 max_examples=max_examples,
                 batch_size=batch_size,
                 seed=seed,
                 pairs=step.pairs,
             )
         self.num_examples = sum(batch.size for batch in self.batches)
-        with self._fixed.quiet():
-            examine(self._fixed, self._theta, self.batches)
+        with self.quiet():
+            examine(self.fixed, self._theta, self.batches)
 
     @classmethod
     def from_step(cls, model: nn.Module, step: Step, data: Any, **options: Any) -> Objective:
@@ -118,21 +120,21 @@ class Objective:
 
     @property
     def model(self) -> nn.Module:
-        return self._fixed.model
+        return self.fixed.model
 
     @property
     def step(self) -> Step:
         """(model, batch) -> scalar mean loss."""
-        return self._fixed.step
+        return self.fixed.step
 
     @property
     def norm_stats(self) -> str:
-        return self._fixed.norm_stats
+        return self.fixed.norm_stats
 
     @property
     def meter(self) -> Meter:
         """Passes and products spent so far on this objective, wherever it stands."""
-        return self._fixed.meter
+        return self.fixed.meter
 
     @property
     def layout(self) -> ParameterLayout:
@@ -140,25 +142,13 @@ class Objective:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        return tuple(self._fixed.found.notes)
+        return tuple(self.fixed.found.notes)
 
-    def at(self, theta: Any) -> Objective:
+    def at(self, theta: Any, *, check: bool = True) -> Objective:
         """The same objective standing at another point; shares data and preflight."""
         other = object.__new__(Objective)
         other.__dict__.update(self.__dict__)
-        other._theta = self._layout.check(theta).clone()
-        return other
-
-    def recut(self, batch_size: int, seed: int = 0) -> Objective:
-        """The same examples in batches of ``batch_size``, in random order; the same L but for rounding."""
-        pool = pooled(self.batches)
-        if pool is None:
-            raise InputError("batches whose tensors do not fit together", allowed="examples of one shape")
-        order = torch.randperm(pool.size, generator=torch.Generator().manual_seed(seed))
-        parts = np.array_split(order.numpy(), -(-pool.size // batch_size))
-        other = self.at(self._theta)
-        cuts = [torch.as_tensor(part).to(self._layout.device) for part in parts]
-        other.batches = tuple(Batch(cut(pool.payload, i, pool.size), len(i)) for i in cuts)
+        other._theta = self._layout.check(theta).clone() if check else theta
         return other
 
     def apply(self, theta: Any) -> None:
@@ -171,6 +161,10 @@ class Objective:
 
     # -- the function and its derivatives -------------------------------------------------------------
 
+    def quiet(self) -> AbstractContextManager[None]:
+        """Inside, the model is in evaluation mode, twice differentiable, and put back at the end."""
+        return self.fixed.quiet()
+
     def _point(self, theta: Any) -> Tensor:
         return self._theta if theta is None else self._layout.check(theta)
 
@@ -179,9 +173,9 @@ class Objective:
         parts = self._layout.split(self._point(theta))
         self.meter.num_evals += 1
         total = 0.0
-        with self._fixed.quiet(), torch.no_grad():
+        with self.quiet(), torch.no_grad():
             for index, batch in enumerate(self.batches):
-                value = self._fixed.of_batch(parts, batch, index)
+                value = self.fixed.of_batch(parts, batch, index)
                 total += float(value) * (batch.size / self.num_examples)
         return total
 
@@ -194,12 +188,12 @@ class Objective:
         parts = self._layout.split(self._point(theta))
         device = self._layout.device
         rows = 1 if mean else len(self.batches)
-        out = torch.zeros(rows, self.num_params, dtype=wide(device), device=device)
         self.meter.num_gradients += 1
-        with self._fixed.quiet():
+        with self.quiet():
+            out = torch.zeros(rows, self.num_params, dtype=wide(device), device=device)
             leaves = {name: t.detach().clone().requires_grad_() for name, t in parts.items()}
             for index, batch in enumerate(self.batches):
-                _, gradient = gradient_of_batch(self._fixed.of_batch, leaves, batch, index)
+                gradient = gradient_of_batch(self.fixed, leaves, batch, index)
                 row = self._layout.join(gradient, out.dtype)
                 out[0 if mean else index] += row * (batch.size / self.num_examples if mean else 1.0)
         return out
@@ -211,22 +205,22 @@ class Objective:
         def count() -> None:
             self.meter.num_hvps += 1
 
-        with self._fixed.quiet():
+        with self.quiet():
             try:
-                yield HessianProducts(
-                    self._fixed.of_batch, self._layout, self._point(theta), self.batches, count
-                )
+                yield HessianProducts(self.fixed, self._layout, self._point(theta), self.batches, count)
             except (RuntimeError, NotImplementedError) as error:
                 raise explain_second_derivative(error, self.model) from error
 
     def hvp(self, v: Any, theta: Any = None) -> Tensor:
         """Hessian-vector product(s): v [P] -> [P], V [k, P] -> [k, P]."""
-        vectors = torch.as_tensor(v)
+        vectors = self._layout.numbers(v, "v")
         many = vectors.ndim == 2
         rows = [self._layout.check(row, "v") for row in (vectors if many else vectors[None])]
         with self.products(theta) as H:
             out = [H.matvec(row).to(self._layout.dtype) for row in rows]
-        return torch.stack(out) if many else out[0]
+        if not many:
+            return out[0]
+        return torch.stack(out) if out else self._theta.new_zeros(0, self.num_params)
 
     def hessian(self, theta: Any = None) -> Tensor:
         """The dense Hessian [P, P], symmetrized; for small P only."""

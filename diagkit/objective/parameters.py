@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -80,9 +81,20 @@ class ParameterLayout:
         dtype = dtype or self.dtype
         return torch.cat([t.detach().reshape(-1).to(dtype) for t in tensors])
 
+    def numbers(self, vector: object, what: str) -> Tensor:
+        """``vector`` as a tensor, of whatever shape."""
+        try:
+            # Numbers that are no tensor yet are float64 in NumPy, float32 in torch.
+            return vector if isinstance(vector, Tensor) else torch.as_tensor(np.asarray(vector))
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise InputError(
+                f"{what} of type {type(vector).__name__} that is no array of numbers",
+                allowed=f"shape ({self.num_params},), one number per parameter",
+            ) from error
+
     def check(self, vector: object, what: str = "theta") -> Tensor:
         """Return ``vector`` on the layout's device and dtype, or say why it does not fit."""
-        tensor = torch.as_tensor(vector)
+        tensor = self.numbers(vector, what)
         if tensor.shape != (self.num_params,):
             raise InputError(
                 f"{what} of shape {tuple(tensor.shape)}",
@@ -108,6 +120,8 @@ def select_parameters(model: nn.Module, params: Sequence[str] | str | None) -> d
             )
     else:
         patterns = [params] if isinstance(params, str) else list(params)
+        if not patterns:
+            raise InputError("params=[]", allowed="at least one name or pattern, or None for all")
         chosen = {}
         for pattern in patterns:
             found = {

@@ -27,6 +27,13 @@ def check_model(model: Any) -> nn.Module:
             allowed="a model that has seen its shapes",
             write="model(x)",
         )
+    empty = [n for n, p in model.named_parameters() if p.is_meta]
+    if empty:
+        raise InputError(
+            f"parameters without values, on the meta device: {empty[:3]}",
+            allowed="parameters on a device that computes",
+            write="model.to_empty(device=...), then load or initialize its weights",
+        )
     buffers = dict(model.named_buffers())
     for name, tensor in [*model.named_parameters(), *buffers.items()]:
         # A buffer may hold -inf on purpose (attention masks); NaN is never meant.
@@ -60,7 +67,10 @@ def examine(fixed: FixedLoss, theta: Tensor, batches: Sequence[Batch]) -> None:
             allowed="a loss computed with torch operations, without .item(), .detach(), argmax or no_grad",
             write="params=[...] with a block that the loss uses",
         )
-    gradient = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
+    try:
+        gradient = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
+    except (RuntimeError, NotImplementedError) as error:
+        raise explain_second_derivative(error, fixed.model) from error
     unused = [name for name, g in zip(leaves, gradient, strict=True) if g is None]
     if unused:
         found.notes.append(f"{len(unused)} parameter tensors are unused (zero derivatives): {unused[:3]}")
@@ -97,7 +107,7 @@ def _examine_value(loss: Tensor) -> None:
         raise InputError(f"a loss of dtype {loss.dtype}", allowed="a real floating-point scalar")
     if not bool(torch.isfinite(loss)):
         raise NonFiniteError(
-            f"the loss of the first batch is {float(loss)} although data and parameters are finite; "
+            f"the loss of the first batch is {loss.item()} although data and parameters are finite; "
             "look for log(0), 0/0, sqrt at 0 or an overflow inside the loss"
         )
 
@@ -152,6 +162,7 @@ def _examine_reduction(fixed: FixedLoss, parts: dict[str, Tensor], batch: Batch)
     mean = (a * first + b * (batch.size - first)) / batch.size
     slack = 1e-3 * max(abs(whole), abs(a), abs(b))
     if abs(whole - mean) <= slack:
+        fixed.found.is_mean = True
         return
     if abs(whole - (a + b)) <= slack:
         raise InputError(

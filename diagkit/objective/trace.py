@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.utils.parametrizations import _WeightNorm
+from torch.nn.utils.weight_norm import WeightNorm
+
+WEIGHT_NORMS = (_WeightNorm, WeightNorm)
 
 
 @contextmanager
@@ -40,6 +45,13 @@ def same_random_state() -> Iterator[None]:
             torch.mps.set_rng_state(mps)
 
 
+def seed_everything(seed: int) -> None:
+    """Seed Python's, NumPy's and torch's generators; call inside :func:`same_random_state`."""
+    random.seed(seed)
+    np.random.seed(seed % (1 << 32))  # noqa: NPY002
+    torch.manual_seed(seed)
+
+
 @contextmanager
 def same_module(module: nn.Module) -> Iterator[None]:
     """Modes, attributes, ``.grad`` and ``requires_grad`` of a module tree are afterwards as before.
@@ -64,6 +76,15 @@ def same_module(module: nn.Module) -> Iterator[None]:
             p.grad = grad
 
 
+def plain_weight_norm(v: Tensor, g: Tensor, dim: int = 0) -> Tensor:
+    """g v / ||v||; the double backward of torch's own kernel is wrong on the CPU (seen in torch 2.13)."""
+    return v * (g / torch.norm_except_dim(v, 2, dim))
+
+
+def _parts(module: nn.Module) -> list[Any]:
+    return [module, *module._forward_pre_hooks.values()]
+
+
 @contextmanager
 def differentiable_twice(module: nn.Module) -> Iterator[None]:
     """Choose kernels that can be differentiated twice: math attention, no fused encoder, no cuDNN RNN."""
@@ -76,6 +97,10 @@ def differentiable_twice(module: nn.Module) -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(False)
         if any(isinstance(m, nn.RNNBase) for m in module.modules()) and torch.backends.cudnn.is_available():
             stack.enter_context(torch.backends.cudnn.flags(enabled=False))
+        if any(isinstance(part, WEIGHT_NORMS) for m in module.modules() for part in _parts(m)):
+            for owner in (torch, sys.modules[WeightNorm.__module__]):
+                stack.callback(setattr, owner, "_weight_norm", owner._weight_norm)
+                owner._weight_norm = plain_weight_norm
         for device in {p.device.type for p in module.parameters()}:
             if torch.is_autocast_enabled(device):
                 stack.enter_context(torch.autocast(device, enabled=False))

@@ -108,7 +108,7 @@ def lanczos(
     limit = size if max_products is None else min(size, max_products)
     wanted = max(num_lowest, num_highest)
     search = _Search(space, num_lowest, num_highest, tol)
-    vector, closed, round_start, complete = space.fresh(), False, 0, True
+    vector, closed, done, round_start, complete = space.fresh(), False, False, 0, True
     patience: int | None = None
     with progress("eigenvalues: products", limit) as advance:
         while vector is not None and space.dim < limit:
@@ -133,8 +133,10 @@ def lanczos(
                 elif patience is None:
                     patience = space.dim + _look_ahead(space.dim)
             if closed:
-                round_start, vector = space.dim, space.fresh()
-    return search.ends(closed or round_start > 0, complete)
+                round_start, vector, done = space.dim, space.fresh(), False
+    # Copies are known to be listed where the search ended by itself, or where nothing is left to search.
+    copies = space.dim == size or (done and (closed or round_start > 0))
+    return search.ends(copies, complete)
 
 
 class _Search:

@@ -16,7 +16,6 @@ from torch import Tensor
 from diagkit.spectral.krylov import KrylovSpace, Matvec
 from diagkit.work import interrupted
 
-
 STUCK_AFTER = 8  # products without progress after which the rest counts as lying in the kernel
 
 
@@ -80,7 +79,8 @@ def newton_step(
         target = np.zeros(space.dim + 1)
         target[0] = -size
         flat = (cutoff if cutoff is not None else space.rounding) / max(np.linalg.norm(tall, 2), 1e-300)
-        y, _, _, _ = np.linalg.lstsq(tall, target, rcond=min(flat, 1.0))
+        # rcond cannot leave out the largest singular value: where all of H seen is flat, no step helps.
+        y = np.linalg.lstsq(tall, target, rcond=flat)[0] if flat < 1 else np.zeros(space.dim)
         lefts.append(float(np.linalg.norm(tall @ y - target)))
         # Done where nothing is left, or where the last products removed nothing: the rest is in the kernel.
         stuck = len(lefts) > STUCK_AFTER and lefts[-1 - STUCK_AFTER] - lefts[-1] < tol * size

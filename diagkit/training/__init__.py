@@ -4,8 +4,8 @@ from diagkit.training.history import History, as_history
 from diagkit.training.log_files import read_history
 from diagkit.training.loop import train
 from diagkit.training.minibatches import Minibatches
-from diagkit.training.records import history_of_records
 from diagkit.training.recorder import Recorder
+from diagkit.training.records import history_of_records
 from diagkit.training.run import StepInfo, StopTraining, TrainingRun
 
 __all__ = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
 from diagkit.errors import InputError
@@ -21,7 +23,8 @@ def place_validation(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     if "val_step" not in arrays and "val_loss" in arrays:
         if len(arrays["val_loss"]) != len(arrays["step"]):
             raise InputError(
-                f"val_loss with {len(arrays['val_loss'])} entries for {len(arrays['step'])} steps and no val_step",
+                f"val_loss with {len(arrays['val_loss'])} entries for {len(arrays['step'])} steps "
+                "and no val_step",
                 allowed="a val_step as long as val_loss, or a val_loss with one entry per step",
                 write="'val_step': [the step after which each validation was made]",
             )
@@ -36,7 +39,8 @@ def place_validation(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return arrays
 
 
-def check_lengths(arrays: dict[str, np.ndarray]) -> None:
+def check_lengths(arrays: dict[str, np.ndarray], given: Collection[str]) -> None:
+    """Per-step series share one length, validation series another; names those that were ``given``."""
     if "val_step" in arrays and "val_loss" in arrays and len(arrays["val_step"]) != len(arrays["val_loss"]):
         raise InputError(
             f"val_step with {len(arrays['val_step'])} entries and val_loss with {len(arrays['val_loss'])}",
@@ -50,7 +54,7 @@ def check_lengths(arrays: dict[str, np.ndarray]) -> None:
         if name != "val_step" and not (is_validation(name) and len(values) == own)
     }
     if any(length != size for length in lengths.values()):
-        shown = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        shown = ", ".join(f"{name} {length}" for name, length in lengths.items() if name in given)
         raise InputError(
             f"series of different lengths: {shown}",
             allowed="one length for all per-step series; val_step and val_loss may be shorter",
@@ -59,6 +63,7 @@ def check_lengths(arrays: dict[str, np.ndarray]) -> None:
 
 
 def check_steps(name: str, steps: np.ndarray) -> None:
+    """Steps are whole numbers that increase."""
     whole = np.isfinite(steps) & (steps == np.floor(steps))
     if not whole.all():
         i = int(np.argmin(whole))

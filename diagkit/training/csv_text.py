@@ -19,8 +19,10 @@ def read_csv_text(text: str, notes: list[str]) -> list[tuple[int, dict[str, Any]
     Example
     -------
     >>> notes = []
-    >>> read_csv_text("step;loss\\n0;0,5\\n1\\n", notes), notes
-    ([(2, {'step': '0', 'loss': '0.5'}), (3, {'step': '1'})], ['line 3: fewer than 2 fields, the others empty'])
+    >>> read_csv_text("step;loss\\n0;0,5\\n1\\n", notes)
+    [(2, {'step': '0', 'loss': '0.5'}), (3, {'step': '1'})]
+    >>> notes
+    ['line 3: fewer than 2 fields, the others empty']
     """
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     unfinished = len(lines) if lines[-1].strip() else 0  # number of a last line without an end
@@ -34,6 +36,8 @@ def read_csv_text(text: str, notes: list[str]) -> list[tuple[int, dict[str, Any]
         raise InputError(
             f"line {head[0]} = {head[1][:40]!r}", allowed="a header that names the columns", write="step,loss"
         )
+    if len(set(names)) < len(names):
+        notes.append("two columns have one name: the last one is used")
     if not rest:
         raise InputError(f"a header ({', '.join(names)[:60]}) and no row", allowed="at least one row")
     rows: list[tuple[int, dict[str, Any]]] = []
@@ -81,8 +85,8 @@ def _mind_the_end(
     last = fields[-1]
     if len(fields) < len(names):
         notes.append(
-            f"line {number} is cut short ({len(fields)} of {len(names)} fields): {last!r} may be incomplete and "
-            "was left out"
+            f"line {number} is cut short ({len(fields)} of {len(names)} fields): {last!r} may be incomplete "
+            "and was left out"
         )
     elif not last:
         notes.append(f"line {number} has no end: what should follow its last comma may be missing")

@@ -76,9 +76,9 @@ class History(Result):
         -------
         >>> History.from_dict({"loss": [2.0, 1.0, float("nan"), float("nan")]}).first_non_finite
         2
-        >>> History.from_dict({"loss": [2.0, 1.0], "lr": [0.1]})
+        >>> History.from_dict({"loss": [2.0, 1.0], "lr": [0.1]})  # doctest: +ELLIPSIS
         Traceback (most recent call last):
-        ...
+            ...
         diagkit.errors.InputError: got series of different lengths: loss 2, lr 1; ...
         """
         if not isinstance(series, Mapping):
@@ -95,7 +95,7 @@ class History(Result):
         if not any(values.size for values in arrays.values()):
             raise InputError("an empty history", allowed=ALLOWED + " with at least one entry")
         arrays = place_validation(arrays)
-        check_lengths(arrays)
+        check_lengths(arrays, set(read))
         for name in ("step", "val_step"):
             if name in arrays:
                 check_steps(name, arrays[name])
@@ -174,6 +174,7 @@ class History(Result):
         return frame.astype({"step": "int64"})
 
     def summary(self) -> dict[str, Any]:
+        """Length, first and last loss, best validation loss, and what went wrong."""
         facts: dict[str, Any] = {"steps": self.num_steps}
         if self.loss is not None and np.isfinite(self.loss).any():
             logged = self.loss[~np.isnan(self.loss)]

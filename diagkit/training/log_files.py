@@ -30,12 +30,12 @@ def read_history(path: str | os.PathLike[str]) -> History:
 
     CSV and TSV with a header; JSON lines; JSON with a list of records, a dict of lists, or a trainer's state
     with its ``log_history``. Series are found under their usual names (``train/loss``, ``learning_rate``,
-    ``eval_loss``, ...); others keep theirs. Validation records may stand on lines of their own. A loss written as
-    "nan" or "inf" was recorded as such; an empty field or null means that nothing was.
+    ``eval_loss``, ...); others keep theirs. Validation records may stand on lines of their own. A loss that
+    is written as "nan" or "inf" was recorded as such; an empty field or null means that nothing was.
 
     A file that was cut short or damaged is used as far as it can be read; ``notes`` name each damage with its
-    line. A last line of a CSV file that has no end may have lost digits: its last number is used only if it is as
-    long as the others in its column, and noted.
+    line. The last line of a CSV file, if it has no end, may have lost digits: its last number is used only
+    if it is as long as the shortest above it, and noted.
 
     Raises
     ------

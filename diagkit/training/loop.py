@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from diagkit.errors import InputError
 from diagkit.objective.batches import same_data_order
 from diagkit.objective.trace import same_random_state
 from diagkit.training.minibatches import Minibatches
@@ -59,10 +58,10 @@ def train(
     optimizer : an optimizer, or a function of the trainable parameters that returns one.
     epochs, max_steps : one of them, or both: the run ends at what comes first.
     scheduler : a scheduler, or a function of the optimizer that returns one; stepped after each step, with
-        ``scheduler_step="epoch"`` after each epoch. ReduceLROnPlateau is always stepped after an epoch, on the
-        validation loss or else on the epoch's mean loss.
-    callbacks : functions of a :class:`StepInfo`, or objects with ``on_step``, called after each step. One that
-        returns True or raises :class:`StopTraining` ends the run.
+        ``scheduler_step="epoch"`` after each epoch. ReduceLROnPlateau is always stepped after an epoch, on
+        the validation loss or else on the epoch's mean loss.
+    callbacks : functions of a :class:`StepInfo`, or objects with ``on_step``, called after each step. One
+        that returns True or raises :class:`StopTraining` ends the run.
     stop_on_non_finite : end the run at a loss that is NaN or Inf, before it enters the parameters.
 
     Raises

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -139,7 +139,7 @@ def _prepare(data: Any, name: str) -> tuple[Any, int | None]:
             write="list(batches)",
         )
     elif isinstance(data, Iterable) and not isinstance(data, (str, bytes, dict, Tensor, np.ndarray)):
-        if hasattr(data, "__len__") and not len(data):
+        if hasattr(data, "__len__") and not len(cast(Any, data)):
             raise InputError(f"empty {name}", allowed="at least one batch")
         return data, None
     else:

@@ -199,8 +199,9 @@ def gradient_norm(model: nn.Module) -> Tensor | float:
             gradients.append(grad.float() if grad.dtype in (torch.float16, torch.bfloat16) else grad)
     if not gradients:
         return float("nan")
-    norm = nn.utils.get_total_norm(gradients)
-    return norm.item() if norm.device.type == "cpu" else norm
+    norms = torch._foreach_norm(gradients, 2.0)
+    norm = torch.linalg.vector_norm(torch.stack([n.to(norms[0].device) for n in norms]))
+    return float(norm) if norm.device.type == "cpu" else norm
 
 
 def _scalar(value: Any, name: str) -> Tensor | float | None:

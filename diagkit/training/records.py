@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from diagkit.errors import InputError
 from diagkit.training.history import History
-from diagkit.training.series_names import is_validation, recognize
+from diagkit.training.series_names import is_validation, plain, recognize
 
 MISSING = {"", "none", "null", "na", "n/a", "<na>", "-"}
 SHOWN = 8  # places named in one note
@@ -23,9 +24,9 @@ def history_of_records(
 ) -> History:
     """Merge records into per-step series.
 
-    A record with a step but without a training value (a validation, say) is placed at its step. Where a series
-    goes back to an earlier step, the run was resumed there: what it had written from that step on is replaced.
-    Where steps start again with each epoch, or are not logged at all, the training records are counted.
+    Where a series goes back to an earlier step, the run was resumed there: what it had written from that step
+    on is replaced. Where steps start again with each epoch, or are not logged at all, the training records
+    are counted; a validation record lies at the step before it.
 
     Parameters
     ----------
@@ -39,8 +40,8 @@ def history_of_records(
 
     Example
     -------
-    >>> rows = [(1, {"step": 0, "loss": "2.5"}), (2, {"step": 5, "loss": "nan"}), (3, {"step": 5, "eval_loss": 2})]
-    >>> history = history_of_records(rows, source="log")
+    >>> rows = [{"step": 0, "loss": "2.5"}, {"step": 5, "loss": "nan"}, {"step": 5, "eval_loss": 2}]
+    >>> history = history_of_records(list(enumerate(rows)), source="log", place="record")
     >>> history.step, history.first_non_finite, history.val_step, history.val_loss
     (array([0., 5.]), 5, array([5.]), array([2.]))
     """
@@ -51,22 +52,23 @@ def history_of_records(
             allowed="records with named numbers, such as step, loss, lr, grad_norm, val_loss",
         )
     steps = _steps(rows, place, notes)
-    series: dict[str, dict[int, float]] = {}
+    series: dict[str, dict[int, float]] = {}  # name -> step -> value, steps increasing
     axis: set[int] = set()
     replaced: dict[str, list[int]] = {}
     for (_, row), step in zip(rows, steps, strict=True):
-        if step is None:
+        values = {name: value for name, value in row.items() if name not in ("step", "val_step")}
+        if step is None or not values:
             continue
-        validates = any(is_validation(name) for name in row)
-        if not validates or "loss" in row:
+        beside = "loss" not in row and any(map(is_validation, row))  # a record of a validation
+        if not beside:
             axis.add(step)
-        for name, value in row.items():
-            if name in ("step", "val_step"):
-                continue
+        for name, value in values.items():
             column = series.setdefault(name, {})
             if column and next(reversed(column)) >= step:
+                if beside and not is_validation(name):
+                    continue  # the epoch, say, which the training records know as well
                 later = [s for s in column if s >= step]
-                if not (len(later) == 1 and column[step] is not None and _same(column[step], value)):
+                if later != [step] or not _same(column[step], value):
                     replaced.setdefault(name, []).extend(later)
                 for s in later:
                     del column[s]
@@ -74,14 +76,9 @@ def history_of_records(
     _note_replaced(replaced, notes)
     validation = {name: column for name, column in series.items() if is_validation(name)}
     training = {name: column for name, column in series.items() if name not in validation}
-    if "loss" not in training and not axis:
-        axis = {step for column in series.values() for step in column}
-    axis -= {
-        s
-        for steps_gone in replaced.values()
-        for s in steps_gone
-        if not any(s in c for c in training.values())
-    }
+    axis = {step for step in axis if any(step in column for column in training.values())}
+    if not axis:  # nothing but validations
+        axis = {step for column in validation.values() for step in column}
     return _assemble(training, validation, sorted(axis), source, notes)
 
 
@@ -129,9 +126,8 @@ def _numeric(
                 row[known[name]] = number
                 good.add(name)
         rows.append((line, row))
-    notes.extend(
-        f"{name!r} was read as {ours!r}" for name, ours in known.items() if name != ours and name in good
-    )
+    for name in good & {name for name, ours in known.items() if ours == "loss" and plain(name) == "value"}:
+        notes.append(f"{name!r} was read as the loss")  # any scalar may be called so
     without = [name for name in odd if name not in good]
     if without:
         notes.append(f"left out, no numbers: {', '.join(map(repr, without))}")
@@ -192,7 +188,7 @@ def _restarts_with_epoch(rows: list[tuple[int, dict[str, float]]]) -> bool:
     seen = [
         (row["epoch"], row["step"]) for _, row in rows if "epoch" in row and "step" in row and "loss" in row
     ]
-    return any(b[0] > a[0] and b[1] < a[1] for a, b in zip(seen, seen[1:], strict=False))
+    return any(b[0] > a[0] and b[1] < a[1] for a, b in pairwise(seen))
 
 
 def _same(a: float, b: float) -> bool:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class StopTraining(Exception):
+class StopTraining(Exception):  # noqa: N818 - a request, no error
     """Raised by a callback to end the run after the current step."""
 
 
@@ -65,6 +65,7 @@ class TrainingRun(Result):
         return self.history.to_frame()
 
     def summary(self) -> dict[str, Any]:
+        """Steps, first and last loss, the best point, and why the run ended."""
         facts = {name: value for name, value in self.history.summary().items() if name.startswith("loss")}
         best = {"best_loss": self.best_loss, "best_step": self.best_step}
         return {"steps": self.steps, "epochs": self.epochs} | facts | best | {"ended_by": self.ended_by}

@@ -8,16 +8,19 @@ from collections.abc import Iterable
 # The first spelling found in a log is the one that is used; the others stay series of their own, so that a
 # per-step loss is preferred to the running mean that a trainer writes beside it.
 ALIASES: dict[str, tuple[str, ...]] = {
-    "step": ("step", "global_step", "iteration", "iter", "steps", "train_step", "train_global_step",
-             "trainer_global_step", "update"),
-    "loss": ("loss", "train_loss", "training_loss", "loss_train", "train_loss_step", "loss_step", "batch_loss",
-             "train_batch_loss", "train_loss_epoch", "loss_epoch", "value"),
-    "lr": ("lr", "learning_rate", "train_lr", "train_learning_rate", "lr_0"),
-    "grad_norm": ("grad_norm", "gradient_norm", "train_grad_norm", "total_norm", "grad_2_0_norm_total"),
-    "val_step": ("val_step",),
-    "val_loss": ("val_loss", "eval_loss", "validation_loss", "valid_loss", "loss_val", "loss_eval", "dev_loss",
-                 "val_loss_epoch", "test_loss"),
-}  # fmt: skip
+    ours: tuple(spellings.split())
+    for ours, spellings in {
+        "step": "step global_step iteration iter steps update "
+        "train_step train_global_step trainer_global_step",
+        "loss": "loss train_loss training_loss loss_train train_loss_step loss_step batch_loss "
+        "train_batch_loss train_loss_epoch loss_epoch value",
+        "lr": "lr learning_rate train_lr train_learning_rate lr_0",
+        "grad_norm": "grad_norm gradient_norm train_grad_norm total_norm grad_2_0_norm_total",
+        "val_step": "val_step",
+        "val_loss": "val_loss eval_loss validation_loss valid_loss loss_val loss_eval dev_loss "
+        "val_loss_epoch test_loss",
+    }.items()
+}
 VALIDATION = ("val_", "eval_", "valid_", "validation_", "dev_", "test_")
 
 

@@ -7,7 +7,7 @@ import math
 import random
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -16,13 +16,13 @@ from torch.utils._pytree import tree_map
 
 from diagkit.errors import InputError
 from diagkit.objective.batches import batch_size_of
-from diagkit.objective.objective import call_model
+from diagkit.objective.fixed_loss import call_model
 from diagkit.objective.trace import same_random_state
 from diagkit.training.recorder import Recorder
 from diagkit.work import interrupted
 
 
-class NonFiniteLoss(Exception):
+class NonFiniteLoss(Exception):  # noqa: N818 - a signal to the loop, caught there
     """The loss is NaN or Inf, and the parameters have not seen it yet."""
 
     def __init__(self, loss: float) -> None:
@@ -74,7 +74,7 @@ class Stepper:
             return loss
 
         if self.needs_closure:
-            self.optimizer.step(evaluate)
+            self.optimizer.step(cast(Any, evaluate))
         else:
             evaluate()
             self.optimizer.step()

@@ -1,0 +1,210 @@
+"""The case: what the user gave, and each measurement made of it, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import stats
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from diagkit.diagnosis import arms
+from diagkit.diagnosis.baseline import constant_prediction_loss
+from diagkit.diagnosis.curve import Trend, trend
+from diagkit.diagnosis.stability import stability
+from diagkit.diagnosis.trial import Arm, Bench, Trial
+from diagkit.diagnosis.twin import Twin, can_start_afresh, start_afresh
+from diagkit.measure import (
+    CriticalPoint,
+    Escape,
+    GradientNoise,
+    classify_critical_point,
+    escape_saddle,
+    gradient_noise,
+)
+from diagkit.objective import Objective, merged, of_model, same_random_state
+from diagkit.training import History
+from diagkit.work import progress
+
+MAX_EXAMPLES = 4096
+DEFAULT_BATCH = 32
+TRIAL_SHARE = 0.7  # of the time budget
+MATERIAL_UNIT, MATERIAL_LOSS = 0.03, 0.10  # a gain below these shares is not worth a change
+STILL_FALLING = 0.02  # share of the unit over a trial, or over the last quarter of a run
+CEILING = 1.5  # times the unit of loss: beyond knowing nothing, all losses are equally bad
+
+
+@dataclass
+class Case:
+    """Everything that checks may ask for. Measurements are made when first asked for, and kept."""
+
+    model: nn.Module
+    loss_fn: Callable[..., Tensor] | None
+    train_data: Any
+    step: Callable[[nn.Module, Any], Tensor] | None = None
+    optimizer: torch.optim.Optimizer | None = None
+    scheduler: Any = None
+    history: History | None = None
+    budget: float = 60.0
+    seed: int = 0
+    given: frozenset[str] = field(default_factory=frozenset)
+
+    @cached_property
+    def objective(self) -> Objective:
+        options: dict[str, Any] = {"max_examples": MAX_EXAMPLES, "seed": self.seed}
+        if not any(p.requires_grad for p in self.model.parameters()):
+            options["params"] = "*"  # frozen as a whole: that is for a check to say, not an error
+        if self.step is not None:
+            obj = Objective.from_step(self.model, self.step, self.train_data, **options)
+        else:
+            obj = Objective(self.model, self.loss_fn, self.train_data, **options)  # type: ignore[arg-type]
+        self._cuts = [batch.size for batch in obj.batches]
+        return merged(obj)
+
+    @cached_property
+    def loss(self) -> float:
+        return self.objective.loss()
+
+    @cached_property
+    def baseline(self) -> float | None:
+        """Loss of the best constant prediction, None where it cannot be had."""
+        if self.loss_fn is None:
+            return None
+        with self.objective.quiet():
+            return constant_prediction_loss(self.model, self.loss_fn, self.objective.batches)
+
+    @cached_property
+    def unit(self) -> float:
+        """The scale on which a change of the loss is large or small: the loss of knowing nothing."""
+        known = [abs(self.loss)] + ([abs(self.baseline)] if self.baseline is not None else [])
+        return max([*known, 1e-12])
+
+    @cached_property
+    def is_high(self) -> bool:
+        return self.loss > self.high
+
+    @cached_property
+    def high(self) -> float:
+        """Above this a loss is nearer to that of knowing nothing than to zero."""
+        return 0.5 * (self.baseline if self.baseline is not None else self.unit)
+
+    @cached_property
+    def nothing_to_gain(self) -> bool:
+        """A loss that cannot be negative has less left than what would count as help."""
+        return 0 <= self.loss <= MATERIAL_UNIT * self.unit
+
+    @cached_property
+    def relative_slope(self) -> float:
+        """||grad L|| max(||theta||, 1) / unit: what a move as long as theta would gain at this slope."""
+        length = max(float(self.objective.theta.norm()), 1.0)
+        return self.gradient_norm * length / self.unit
+
+    @cached_property
+    def trend(self) -> Trend | None:
+        return trend(self.history)
+
+    @cached_property
+    def gradient_norm(self) -> float:
+        return float(self.objective.gradient().norm())
+
+    @cached_property
+    def place(self) -> CriticalPoint:
+        return classify_critical_point(self.objective, seed=self.seed, max_hvps=150)
+
+    @cached_property
+    def escape(self) -> Escape:
+        return escape_saddle(self.objective, self.place, seed=self.seed)
+
+    @cached_property
+    def noise(self) -> GradientNoise | None:
+        if self.objective.num_examples < 8:
+            return None
+        return gradient_noise(self.objective, groups=min(64, self.objective.num_examples), seed=self.seed)
+
+    @cached_property
+    def batch_size(self) -> int:
+        """Examples per training step: the loader's, else the default of ``dk.train``."""
+        if isinstance(self.train_data, DataLoader) and self.train_data.batch_size:
+            return int(self.train_data.batch_size)
+        number = self.objective.num_examples
+        if len(self._cuts) > 1 and not isinstance(self.train_data, torch.utils.data.Dataset):
+            return int(np.median(self._cuts))
+        return min(DEFAULT_BATCH, number)
+
+    @cached_property
+    def rate(self) -> float | None:
+        """Learning rate of the first group, None without an optimizer."""
+        return None if self.optimizer is None else float(self.optimizer.param_groups[0]["lr"])
+
+    @cached_property
+    def stability_ratio(self) -> float | None:
+        """Sharpness over the optimizer's stability limit, None where no limit is known."""
+        if self.optimizer is None:
+            return None
+        known = stability(self.objective, self.optimizer, float(self.place.largest.values[0]))
+        return None if known is None else known.ratio
+
+    # -- interventions --------------------------------------------------------------------------------
+
+    def twin(self) -> Twin:
+        return Twin.of(self.model, self.optimizer)
+
+    @cached_property
+    def bench(self) -> Bench:
+        bench = Bench(self.objective, self.twin, self.batch_size, self.seed, TRIAL_SHARE * self.budget)
+        bench.ceiling = CEILING * self.unit
+        return bench
+
+    def try_out(self, remedy: Arm, reference: Arm = arms.AS_IS) -> Trial:
+        return self.bench.compare(remedy, reference)
+
+    @cached_property
+    def drift(self) -> tuple[float, float]:
+        """Fall of the loss when nothing is changed, over the steps of a trial: (mean, half 95 % interval).
+
+        Twice the difference between the means of the first and the second half: a run that hovers does not
+        count as falling because it was left at the top of a wave.
+        """
+        losses = np.minimum(self.bench.run(arms.AS_IS).loss[:, 1:], self.bench.ceiling)
+        half = losses.shape[1] // 2
+        fall = 2 * (losses[:, :half].mean(axis=1) - losses[:, half:].mean(axis=1))
+        spread = (
+            stats.t.ppf(0.975, len(fall) - 1) * fall.std(ddof=1) / np.sqrt(len(fall))
+            if len(fall) > 1
+            else np.inf
+        )
+        return float(fall.mean()), float(spread)
+
+    def helps(self, trial: Trial) -> bool:
+        """A remedy helps where its effect exceeds its interval and is material.
+
+        Material: 3 % of the unit of loss and a tenth of the present loss.
+        """
+        material = max(MATERIAL_UNIT * self.unit, MATERIAL_LOSS * abs(self.loss))
+        return trial.interval[0] > 0 and trial.effect > material
+
+    @cached_property
+    def is_stuck(self) -> bool:
+        """The run gains next to nothing: by its log where there is one, else by going on as before."""
+        if self.trend is not None:
+            return not self.trend.is_falling or self.trend.fall < STILL_FALLING * self.unit
+        mean, half = self.drift
+        return mean < max(STILL_FALLING * self.unit, half)
+
+    @cached_property
+    def fresh_gradient_norm(self) -> float | None:
+        """Median gradient norm of the same network freshly initialized, None where that cannot be done."""
+        if not can_start_afresh(self.model):
+            return None
+        norms = []
+        with same_random_state(), progress("fresh networks", 3) as advance:
+            for seed in range(3):
+                fresh = start_afresh(self.twin(), seed).model
+                norms.append(float(of_model(self.objective, fresh).gradient().norm()))
+                advance(1)
+        return float(np.median(norms))

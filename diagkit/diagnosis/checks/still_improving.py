@@ -1,0 +1,87 @@
+"""No stall at all: the curve still falls beyond its noise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from diagkit.diagnosis import arms
+from diagkit.diagnosis.case import Case
+from diagkit.diagnosis.check import (
+    REFUTED,
+    SUPPORTED_BY_TRIAL,
+    SUPPORTED_PROBABLY,
+    Check,
+    Evidence,
+    Judgement,
+)
+
+WORTH_SAYING = 0.005  # share of the unit that the last quarter of a run must have gained
+
+
+def measure(case: Case) -> Evidence:
+    numbers: dict[str, Any] = {
+        "in_log": None,  # None where the log is too short or too noisy to say
+        "fall": None,
+        "sem": None,
+        "in_trial": None,
+        "drift": None,
+        "window": 0,
+    }
+    numbers["unit"] = case.unit
+    curve = case.trend
+    if curve is not None:
+        numbers |= {"fall": curve.fall, "sem": curve.sem, "window": curve.window}
+        if curve.is_falling and curve.fall >= WORTH_SAYING * case.unit:
+            numbers["in_log"] = True
+        elif curve.fall + 3 * curve.sem < WORTH_SAYING * case.unit:
+            numbers["in_log"] = False
+    trial = None
+    if not case.nothing_to_gain:
+        mean, half = case.drift
+        numbers |= {"drift": mean, "in_trial": mean - half > 0 and mean >= WORTH_SAYING * case.unit}
+        trial = case.try_out(arms.AS_IS)
+    results = tuple(r for r in (case.history, trial) if r is not None)
+    return Evidence(numbers, results)
+
+
+def judge(evidence: Evidence) -> Judgement:
+    if evidence["in_log"]:
+        return SUPPORTED_PROBABLY
+    if evidence["in_log"] is None and evidence["in_trial"]:
+        return SUPPORTED_BY_TRIAL
+    return REFUTED
+
+
+def answer(evidence: Evidence, judgement: Judgement) -> str:
+    if evidence["fall"] is not None:
+        text = (
+            f"over the last {evidence['window']} steps of the log the loss fell by {evidence['fall']:.3g} +- "
+            f"{evidence['sem']:.2g}"
+        )
+    elif evidence["drift"] is not None:
+        text = f"going on as before lowers the loss by {evidence['drift']:.3g}"
+    else:
+        return "Nothing left to fall: the loss is a small fraction of that of a constant prediction."
+    if judgement.verdict == "supported":
+        return f"Yes: {text}."
+    clash = (
+        " (yet in the trial, a plain loop, it does fall: look at your own loop)"
+        if evidence["in_trial"]
+        else ""
+    )
+    return f"No: {text}{clash}."
+
+
+CHECK = Check(
+    cause="still-improving",
+    meaning="no stall: the curve still falls beyond its noise",
+    question="Does the loss still fall?",
+    rung=9,
+    rank=20,
+    measure=measure,
+    judge=judge,
+    answer=answer,
+    remedy=lambda evidence: "Train longer; nothing here needs repair.",
+    source="slope of block means over the last quarter against its standard error",
+    outcome=True,
+)

@@ -1,0 +1,49 @@
+"""Objectives made from others: examples cut differently, the same data for a copy of the model."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+from diagkit.errors import InputError
+from diagkit.objective.batches import ELEMENTS_PER_BATCH, Batch, cut, pooled, tensors_in
+from diagkit.objective.objective import Objective
+
+
+def recut(obj: Objective, batch_size: int, seed: int = 0) -> Objective:
+    """The same examples in batches of ``batch_size``, in random order; the same L but for rounding."""
+    pool = pooled(obj.batches)
+    if pool is None:
+        raise InputError("batches whose tensors do not fit together", allowed="examples of one shape")
+    order = torch.randperm(pool.size, generator=torch.Generator().manual_seed(seed))
+    parts = np.array_split(order.numpy(), -(-pool.size // batch_size))
+    other = obj.at(obj.theta)
+    cuts = [torch.as_tensor(part).to(obj.layout.device) for part in parts]
+    other.batches = tuple(Batch(cut(pool.payload, i, pool.size), len(i)) for i in cuts)
+    return other
+
+
+def merged(obj: Objective) -> Objective:
+    """The same examples in as few batches as memory suggests, where cutting does not matter to L.
+
+    Many small batches cost many small passes. The cut is kept where the loss is not a mean over examples,
+    or was not seen to be one, and where BatchNorm uses the batch.
+    """
+    pool = pooled(obj.batches) if obj.fixed.found.is_mean and obj.norm_stats == "running" else None
+    if pool is None or len(obj.batches) == 1:
+        return obj
+    per_example = max(t.numel() for t in tensors_in(pool.payload)) / pool.size
+    size = max(1, int(ELEMENTS_PER_BATCH / max(per_example, 1)))
+    other = obj.at(obj.theta)
+    parts = torch.arange(pool.size, device=obj.layout.device).split(size)
+    other.batches = tuple(Batch(cut(pool.payload, part, pool.size), len(part)) for part in parts)
+    return other
+
+
+def of_model(obj: Objective, model: nn.Module) -> Objective:
+    """The same data and loss for a copy of the model, at the copy's parameters and buffers."""
+    named = dict(model.named_parameters())
+    other = obj.at(obj.layout.join([named[name] for name in obj.layout.names]), check=False)
+    other.fixed = obj.fixed.of_model(model)
+    return other

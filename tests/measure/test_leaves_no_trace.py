@@ -1,0 +1,129 @@
+"""Every public measurement, ending well, with an error, and with Ctrl-C, leaves the patient as it was."""
+
+import pytest
+import torch
+from leave_no_trace import Ward, Witness
+
+import diagkit as dk
+from diagkit.work import watching
+
+MEASUREMENTS = {
+    "loss": lambda obj: obj.loss(),
+    "loss elsewhere": lambda obj: obj.loss(obj.theta + 1),
+    "gradient": lambda obj: obj.gradient(),
+    "hvp": lambda obj: obj.hvp(torch.ones(obj.num_params)),
+    "hessian": lambda obj: obj.hessian(),
+    "at": lambda obj: obj.at(obj.theta + 1).loss(),
+    "largest eigenvalues": lambda obj: dk.hessian_eigenvalues(obj, 2),
+    "smallest eigenvalues": lambda obj: dk.hessian_eigenvalues(obj, 2, which="smallest"),
+    "classify": dk.classify_critical_point,
+    "newton-mr": lambda obj: dk.find_critical_point(obj, max_iters=3),
+    "gradient-norm": lambda obj: dk.find_critical_point(obj, method="gradient-norm", max_iters=3),
+    "escape": dk.escape_saddle,
+    "line": lambda obj: dk.loss_line(obj, resolution=5),
+    "plane": lambda obj: dk.loss_plane(obj, resolution=5),
+    "plane of eigenvectors": lambda obj: dk.loss_plane(obj, "eigenvectors", resolution=5),
+    "gradient noise": dk.gradient_noise,
+}
+ERRORS = {"error": RuntimeError("the fuse has burnt"), "interrupt": KeyboardInterrupt("the fuse has burnt")}
+
+
+@pytest.fixture(params=["running", "batch"])
+def norm_stats(request):
+    return request.param
+
+
+def objective(ward, norm_stats):
+    return dk.Objective(ward.model, ward.loss_fn, ward.loader, norm_stats=norm_stats)
+
+
+def test_construction(norm_stats):
+    ward = Ward()
+    witness = Witness(ward)
+    objective(ward, norm_stats)
+    assert witness.changes() == []
+    assert witness.data_order_is_kept()
+
+
+@pytest.mark.parametrize("kind", ERRORS)
+@pytest.mark.parametrize("call", [1, 2, 3])
+def test_construction_that_raises(kind, call, norm_stats):
+    ward = Ward()
+    witness = Witness(ward)
+    ward.fuse.arm(call, ERRORS[kind])
+    with pytest.raises((RuntimeError, dk.InputError, KeyboardInterrupt), match="fuse"):
+        # Whether the loss is a mean is asked only under running statistics: two calls, or five
+        objective(ward, norm_stats)
+        pytest.skip(f"only {ward.fuse.calls} calls")
+    assert witness.changes() == []
+    assert witness.data_order_is_kept()
+
+
+@pytest.mark.parametrize("name", MEASUREMENTS)
+def test_ordinary_end(name, norm_stats):
+    if name == "gradient noise" and norm_stats == "batch":
+        pytest.skip("refused under batch statistics")
+    ward = Ward()
+    obj = objective(ward, norm_stats)
+    witness = Witness(ward)
+    MEASUREMENTS[name](obj)
+    assert witness.changes() == []
+    assert witness.data_order_is_kept()
+
+
+@pytest.mark.parametrize(("where", "kind"), [(0.5, "error"), (0.5, "interrupt"), (1.0, "interrupt")])
+@pytest.mark.parametrize("name", MEASUREMENTS)
+def test_raising_midway(name, where, kind):
+    ward = Ward()
+    obj = objective(ward, "running")
+    before = obj.loss(), obj.gradient()
+    ward.fuse.arm(-1, None)
+    MEASUREMENTS[name](obj)
+    calls = ward.fuse.calls
+    witness = Witness(ward)
+    ward.fuse.arm(1 + round(where * (calls - 1)), ERRORS[kind])
+    with pytest.raises((RuntimeError, KeyboardInterrupt), match="the fuse has burnt"):
+        MEASUREMENTS[name](obj)
+    assert witness.changes() == []
+    assert witness.data_order_is_kept()
+    ward.fuse.arm(-1, None)
+    assert obj.loss() == before[0], "the objective is as good as before"
+    assert torch.equal(obj.gradient(), before[1])
+
+
+@pytest.mark.parametrize("name", ["classify", "plane", "newton-mr"])
+def test_out_of_time(name):
+    ward = Ward()
+    obj = objective(ward, "running")
+    witness = Witness(ward)
+    with watching(budget=0.0):
+        MEASUREMENTS[name](obj)
+    assert witness.changes() == []
+
+
+def test_results_do_not_hang_on_the_random_state_or_on_order():
+    """Same seed, same answer, whatever was measured before and whatever numbers were drawn."""
+    ward = Ward()
+    obj = objective(ward, "running")
+    first = dk.hessian_eigenvalues(obj, 2).values, dk.loss_plane(obj, resolution=5).loss
+    torch.manual_seed(99)
+    dk.classify_critical_point(obj)
+    again = dk.hessian_eigenvalues(obj, 2).values, dk.loss_plane(obj, resolution=5).loss
+    assert all((a == b).all() for a, b in zip(first, again, strict=True))
+
+
+def test_apply_writes_and_nothing_else_does():
+    ward = Ward()
+    obj = objective(ward, "running")
+    before = obj.theta
+    theta = before + 0.25
+    frozen = ward.model.frozen.weight.clone()
+    modes = {n: m.training for n, m in ward.model.named_modules()}
+    obj.at(theta).loss()
+    assert torch.equal(obj.theta, before)
+    obj.apply(theta)
+    written = torch.cat([p.detach().reshape(-1) for p in ward.model.parameters() if p.requires_grad])
+    assert torch.equal(written, theta)
+    assert torch.equal(ward.model.frozen.weight, frozen)
+    assert {n: m.training for n, m in ward.model.named_modules()} == modes
+    assert dk.Objective(ward.model, ward.loss_fn, ward.dataset).theta.equal(theta)
