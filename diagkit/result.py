@@ -61,6 +61,12 @@ class Result:
 
         return draw(self, ax, **options)
 
+    def to_png(self, **options: Any) -> bytes:
+        """The picture of :meth:`plot` as PNG, without a window."""
+        from diagkit.plots import render_png
+
+        return render_png(self, **options)
+
     def __repr__(self) -> str:
         facts = self.summary() | ({} if self.complete else {"complete": False})
         inside = ", ".join(f"{name}={show_number(value)}" for name, value in facts.items())

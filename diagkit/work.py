@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from tqdm.auto import tqdm
 
@@ -25,8 +25,12 @@ class Watch:
     """How long the work may take, how it is stopped, who hears of it."""
 
     deadline: float = float("inf")  # on the clock of time.monotonic
-    stop: threading.Event = field(default_factory=threading.Event)
+    stops: tuple[threading.Event, ...] = ()  # any of them ends the work
     listener: ProgressListener | None = None
+
+    @property
+    def is_stopped(self) -> bool:
+        return any(stop.is_set() for stop in self.stops)
 
 
 _watch: ContextVar[Watch | None] = ContextVar("diagkit_watch", default=None)
@@ -42,7 +46,7 @@ def watching(
 ) -> Iterator[Watch]:
     """Watch the work inside: at most ``budget`` seconds, until ``stop`` is set.
 
-    Watches nest: an inner one never outlasts the outer one and inherits what it does not set.
+    Watches nest: an inner one ends with the outer one at the latest, whatever it sets itself.
 
     Example
     -------
@@ -52,9 +56,11 @@ def watching(
     """
     outer = _watch.get() or Watch()
     deadline = outer.deadline if budget is None else min(outer.deadline, time.monotonic() + budget)
-    token = _watch.set(Watch(deadline, stop or outer.stop, listener or outer.listener))
+    stops = outer.stops if stop is None else (*outer.stops, stop)
+    watch = Watch(deadline, stops, listener or outer.listener)
+    token = _watch.set(watch)
     try:
-        yield _watch.get()  # type: ignore[misc]
+        yield watch
     finally:
         _watch.reset(token)
 
@@ -62,7 +68,7 @@ def watching(
 def interrupted() -> bool:
     """Has the time run out, or was the stop button pressed?"""
     watch = _watch.get()
-    return watch is not None and (watch.stop.is_set() or time.monotonic() >= watch.deadline)
+    return watch is not None and (watch.is_stopped or time.monotonic() >= watch.deadline)
 
 
 def seconds_left() -> float:
@@ -70,7 +76,7 @@ def seconds_left() -> float:
     watch = _watch.get()
     if watch is None:
         return float("inf")
-    return 0.0 if watch.stop.is_set() else max(0.0, watch.deadline - time.monotonic())
+    return 0.0 if watch.is_stopped else max(0.0, watch.deadline - time.monotonic())
 
 
 @contextmanager

@@ -5,11 +5,15 @@ import random
 import numpy as np
 import pytest
 import torch
+
 from leave_no_trace import Ward, Witness
 
 DISTURBANCES = {
     "parameter": lambda w: w.model.hidden.weight.data.add_(1e-9),
-    "in-place and back": lambda w: [w.model.hidden.weight.data.mul_(2.0), w.model.out.weight.detach().mul_(1.0)],
+    "in-place and back": lambda w: [
+        w.model.hidden.weight.data.mul_(2.0),
+        w.model.out.weight.detach().mul_(1.0),
+    ],
     "replaced parameter": lambda w: setattr(
         w.model.out, "bias", torch.nn.Parameter(w.model.out.bias.detach().clone())
     ),

@@ -1,14 +1,13 @@
 """Long work is visible and stoppable, and what it returns early is marked so."""
 
 import threading
-import time
 
 import numpy as np
 import pytest
-from oracles import digits_objective
 
 import diagkit as dk
 from diagkit.work import interrupted, progress, seconds_left, watching
+from oracles import digits_objective
 
 
 class StopAfter:
@@ -54,7 +53,6 @@ def test_outer_stop_and_listener_reach_inside():
     assert listener.heard == [("steps", 0, 5), ("steps", 1, 5), ("steps", 2, 5)]
 
 
-@pytest.mark.xfail(reason="a stop event given to an inner watch hides the outer one (work.py)")
 def test_outer_stop_reaches_a_watch_with_a_stop_of_its_own():
     outer = threading.Event()
     with watching(stop=outer), watching(stop=threading.Event()):
@@ -97,11 +95,12 @@ def test_out_of_time_gives_a_partial_answer_marked_so(name):
 @pytest.mark.parametrize("name", PARTIAL)
 def test_the_stop_button_ends_the_work(name):
     obj, listener = digits_objective(examples=50), StopAfter(3)
-    start = time.monotonic()
     with watching(stop=listener.stop, listener=listener):
         result = PARTIAL[name](obj)
     assert not result.complete
-    assert time.monotonic() - start < 10
+    # Three steps of a search cost up to a hundred products each; to its end it would be thousands.
+    assert obj.meter.num_hvps <= 400
+    assert obj.meter.num_evals <= 100
 
 
 def test_partial_line_and_plane_hold_what_was_computed():

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from diagkit.diagnosis.assembly import assemble
 from diagkit.diagnosis.case import Case
 from diagkit.diagnosis.check import Check, Judgement
 from diagkit.diagnosis.checks import all_checks
 from diagkit.diagnosis.report import Finding, Question, Report
-from diagkit.errors import InputError
+from diagkit.diagnosis.threads import fastest_threads
+from diagkit.errors import InputError, NonFiniteError
 from diagkit.measure import loss_plane
 from diagkit.objective import same_random_state
 from diagkit.training import as_history
@@ -88,12 +92,12 @@ def diagnose(
         if value is not None
     ]
     started = time.perf_counter()
-    with same_random_state(), watching(budget=budget):
+    with same_random_state(), watching(budget=budget), _threads(case):
         found, questions = _climb(case)
-        measurable = "objective" in case.__dict__
-        surface = _surface(case) if measurable and not interrupted() else None
+        # No place, no surface: the gradient is not finite there, or the time was up.
+        surface = _surface(case) if "place" in case.__dict__ and not interrupted() else None
         stopped = interrupted()
-    return _report(case, found, questions, surface, unused, stopped, time.perf_counter() - started)
+    return assemble(case, found, questions, surface, unused, stopped, time.perf_counter() - started)
 
 
 def _check_arguments(model: Any, loss_fn: Any, step: Any, optimizer: Any, budget: float) -> None:
@@ -110,6 +114,15 @@ def _check_arguments(model: Any, loss_fn: Any, step: Any, optimizer: Any, budget
         )
     if not budget > 0:
         raise InputError(f"budget = {budget!r}", allowed="a positive number of seconds", write="budget=60")
+
+
+def _threads(case: Case) -> AbstractContextManager[object]:
+    """Bad input is refused here, before any work; what is not finite is left to its check."""
+    try:
+        objective = case.objective
+    except NonFiniteError:
+        return nullcontext()
+    return fastest_threads(objective.gradient)
 
 
 def _climb(case: Case) -> tuple[list[tuple[Check, Finding]], list[Question]]:
@@ -173,76 +186,6 @@ def _surface(case: Case) -> Any:
         if escape is not None and escape.escaped
         else 0.05 * float(case.objective.theta.norm())
     )
-    return loss_plane(case.objective, vectors, extent=SURFACE_STEP * length or 1.0, resolution=33, tol=0.02)
-
-
-def _report(
-    case: Case,
-    found: list[tuple[Check, Finding]],
-    questions: list[Question],
-    surface: Any,
-    unused: list[str],
-    stopped: bool,
-    seconds: float,
-) -> Report:
-    order = {"supported": 0, "undecided": 1, "refuted": 2}
-    ranked = sorted(found, key=lambda pair: (order[pair[1].verdict], pair[0].rank))
-    findings = tuple(finding for _, finding in ranked)
-    measured = case.__dict__
-    cause = _cause(case, ranked, stopped)
-    not_seen = [f"{q.text} ({q.answer.removeprefix('not asked: ')})" for q in questions if not q.asked]
-    notes = list(case.objective.notes) if "objective" in measured else []
-    if "bench" in measured:
-        notes.append(
-            f"trials: {case.bench.num_steps} plain steps of {case.batch_size} examples from this checkpoint"
-            + ("" if case.optimizer is not None else ", with Adam at 0.001, since no optimizer was given")
-        )
-    meter = case.objective.meter if "objective" in measured else None
-    return Report(
-        cause=cause,
-        headline=_headline(cause, findings),
-        findings=findings,
-        questions=tuple(questions),
-        place=measured.get("place"),
-        surface=surface,
-        escape=measured.get("escape"),
-        not_seen=(*not_seen, *unused),
-        notes=tuple(notes),
-        loss=measured.get("loss"),
-        baseline=measured.get("baseline"),
-        num_hvps=meter.num_hvps if meter else 0,
-        num_evals=meter.num_evals if meter else 0,
-        seconds=seconds,
-        seed=case.seed,
-        complete=not stopped,
-    )
-
-
-def _cause(case: Case, ranked: list[tuple[Check, Finding]], stopped: bool) -> str:
-    """The top supported finding; else healthy, unless the run is stuck high for no reason found."""
-    supported = [finding.cause for _, finding in ranked if finding.verdict == "supported"]
-    if supported:
-        return supported[0]
-    if stopped or "objective" not in case.__dict__:
-        return "undecided"
-    stuck_high = case.is_high and not case.nothing_to_gain and case.is_stuck
-    return "undecided" if stuck_high else "healthy"
-
-
-CERTAINTIES = {
-    "proven": "proven",
-    "tried": "shown by trial",
-    "probable": "probable",
-}
-
-
-def _headline(cause: str, findings: tuple[Finding, ...]) -> str:
-    top = next((finding for finding in findings if finding.cause == cause), None)
-    if cause == "healthy":
-        return "Healthy: no fault was found."
-    if top is None:
-        return (
-            "Undecided: the run is stuck and none of the questions asked explains it; see what was not asked."
-        )
-    text = f"{cause} ({CERTAINTIES.get(top.certainty, top.certainty)}): {top.meaning}."
-    return f"{text} {top.remedy}"
+    extent = SURFACE_STEP * length or 1.0
+    plane = loss_plane(case.objective, vectors, extent=extent, resolution=33, tol=0.02)
+    return replace(plane, kind="eigenvectors")

@@ -203,7 +203,7 @@ class Bench:
                     return loss
 
                 if needs_closure:
-                    twin.optimizer.step(evaluate)
+                    twin.optimizer.step(evaluate)  # type: ignore[arg-type]
                 else:
                     evaluate()
                     twin.optimizer.step()

@@ -15,7 +15,7 @@ from diagkit.measure.probes import loss_noise, steps_for
 from diagkit.objective import Objective
 from diagkit.result import Result
 
-MAX_DOUBLINGS = 40
+MAX_DOUBLINGS = 100  # from 1e-22, where the loss is 0, to 1e8
 DROP_LIMIT = 1e-3  # stop doubling where a further step gains less than this share of the drop so far
 
 

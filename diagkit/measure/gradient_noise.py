@@ -113,14 +113,11 @@ def gradient_noise(obj: Objective, *, groups: int = GROUPS, seed: int = 0) -> Gr
 
 def _estimates(gram: np.ndarray, weights: np.ndarray, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(tr Sigma, |G|^2) for each row of chosen groups, from inner products of group gradients alone."""
-    traces, squares = np.empty(len(index)), np.empty(len(index))
-    for row, chosen in enumerate(index):
-        w = weights[chosen]
-        share = w / w.sum()
-        block = gram[np.ix_(chosen, chosen)]
-        cross = block @ share
-        mean_square = float(share @ cross)
-        deviation = np.diag(block) - 2 * cross + mean_square  # |g_i - g|^2
-        traces[row] = float((w * deviation).sum()) / (len(w) - 1)
-        squares[row] = mean_square - traces[row] / w.sum()
-    return traces, squares
+    counts = np.stack([np.bincount(chosen, minlength=len(weights)) for chosen in index])
+    w = counts * weights
+    share = w / w.sum(axis=1, keepdims=True)
+    cross = share @ gram
+    mean_squares = (share * cross).sum(axis=1)
+    deviations = np.diag(gram) - 2 * cross + mean_squares[:, None]  # |g_i - g|^2
+    traces = (w * deviations).sum(axis=1) / (counts.sum(axis=1) - 1)
+    return traces, mean_squares - traces / w.sum(axis=1)

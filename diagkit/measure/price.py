@@ -14,6 +14,8 @@ from diagkit.objective import Objective
 
 
 class Price(TypedDict):
+    """The fields of every Result that say what it cost."""
+
     num_hvps: int
     num_evals: int
     seconds: float
@@ -51,6 +53,7 @@ def finite_gradient(obj: Objective) -> Tensor:
 
 
 def check_objective(obj: object) -> Objective:
+    """``obj``, or an error that says how to make one."""
     if not isinstance(obj, Objective):
         raise InputError(
             f"a {type(obj).__name__}",

@@ -146,6 +146,7 @@ def _precision(dtype: Any) -> int:
 
 
 def eigenpairs(ends: Ends, which: str, price: Price, seed: int | None) -> Eigenpairs:
+    """One end of the spectrum as a result."""
     end: End = ends.lowest if which == "smallest" else ends.highest
     return Eigenpairs(
         values=end.values,

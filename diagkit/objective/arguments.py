@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 
 from diagkit.errors import InputError
+
+NUMBER = (int, float, np.integer, np.floating)
 
 
 def check_positive(name: str, value: Any, write: str = "", optional: bool = False) -> None:
@@ -22,7 +23,7 @@ def check_positive(name: str, value: Any, write: str = "", optional: bool = Fals
     """
     if optional and value is None:
         return
-    if isinstance(value, Real) and not isinstance(value, bool) and np.isfinite(value) and value > 0:
+    if isinstance(value, NUMBER) and not isinstance(value, bool) and np.isfinite(value) and value > 0:
         return
     allowed = "a positive, finite number" + (", or None" if optional else "")
     raise InputError(f"{name} = {value!r}", allowed=allowed, write=f"{name}={write}" if write else "")
@@ -40,7 +41,7 @@ def check_count(name: str, value: Any, least: int = 1, write: str = "", optional
     """
     if optional and value is None:
         return
-    if isinstance(value, Integral) and not isinstance(value, bool) and value >= least:
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= least:
         return
     allowed = f"an integer of {least} or more" + (", or None" if optional else "")
     raise InputError(f"{name} = {value!r}", allowed=allowed, write=f"{name}={write}" if write else "")
@@ -48,6 +49,6 @@ def check_count(name: str, value: Any, least: int = 1, write: str = "", optional
 
 def check_seed(value: Any) -> None:
     """A seed that Python, NumPy and torch all take: 0 <= seed < 2^32."""
-    if isinstance(value, Integral) and not isinstance(value, bool) and 0 <= value < 1 << 32:
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and 0 <= value < 1 << 32:
         return
     raise InputError(f"seed = {value!r}", allowed="an integer, 0 <= seed < 2**32", write="seed=0")

@@ -30,6 +30,7 @@ class Batch(NamedTuple):
 
 
 def tensors_in(tree: Any) -> list[Tensor]:
+    """Every tensor in a nest of containers."""
     return [leaf for leaf in tree_flatten(tree)[0] if isinstance(leaf, Tensor)]
 
 

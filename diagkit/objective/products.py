@@ -44,7 +44,7 @@ def gradient_of_batch(
 
 
 def refuse_cut_graph(gradient: Sequence[Tensor]) -> None:
-    """A function marked once_differentiable cuts the graph: autograd would call what lies behind it unused."""
+    """What is once_differentiable cuts the graph; autograd would call what lies behind it unused."""
     todo, seen = [g.grad_fn for g in gradient if g.grad_fn is not None], set()
     while todo:
         node = todo.pop()

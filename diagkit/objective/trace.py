@@ -100,7 +100,7 @@ def differentiable_twice(module: nn.Module) -> Iterator[None]:
         if any(isinstance(part, WEIGHT_NORMS) for m in module.modules() for part in _parts(m)):
             for owner in (torch, sys.modules[WeightNorm.__module__]):
                 stack.callback(setattr, owner, "_weight_norm", owner._weight_norm)
-                owner._weight_norm = plain_weight_norm
+                setattr(owner, "_weight_norm", plain_weight_norm)  # noqa: B010 (a private name)
         for device in {p.device.type for p in module.parameters()}:
             if torch.is_autocast_enabled(device):
                 stack.enter_context(torch.autocast(device, enabled=False))

@@ -6,9 +6,11 @@ from diagkit.plots.escape import draw_escape
 from diagkit.plots.gradient_noise import draw_gradient_noise
 from diagkit.plots.history import draw_history, draw_training_run
 from diagkit.plots.line import draw_line
+from diagkit.plots.report import draw_report, render_png, surface_options
 from diagkit.plots.spectrum import draw_critical_point, draw_eigenpairs
 from diagkit.plots.style import styled
 from diagkit.plots.surface import draw_plane
+from diagkit.plots.trial import draw_trial
 
 __all__ = [
     "Drawn",
@@ -20,6 +22,10 @@ __all__ = [
     "draw_history",
     "draw_line",
     "draw_plane",
+    "draw_report",
     "draw_training_run",
+    "draw_trial",
+    "render_png",
     "styled",
+    "surface_options",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -55,6 +55,22 @@ LOOK: dict[str, Any] = {
 
 
 @contextmanager
+def look() -> Iterator[None]:
+    """Our settings for a while. The others are not touched, as ``rc_context`` would.
+
+    A notebook's backend is loaded when the first figure is made and turns interactive display on; putting
+    *that* back at the end would leave all later figures unseen.
+    """
+    settings: Any = mpl.rcParams  # typed by name, which a dict of our own cannot follow
+    before = {name: settings[name] for name in LOOK}
+    settings.update(LOOK)
+    try:
+        yield
+    finally:
+        settings.update(before)
+
+
+@contextmanager
 def styled(ax: Axes | None) -> Iterator[Axes]:
     """The axes to draw on, new ones if None, while our look is in force; the user's rcParams come back.
 
@@ -68,7 +84,7 @@ def styled(ax: Axes | None) -> Iterator[Axes]:
         raise InputError(
             f"ax of type {type(ax).__name__}", allowed="one matplotlib Axes, or None", write="fig.subplots()"
         )
-    with mpl.rc_context(cast(Any, LOOK)):
+    with look():
         if ax is not None:
             yield ax
             return

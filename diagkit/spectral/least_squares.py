@@ -69,7 +69,8 @@ def newton_step(
     g = gradient.to(space.wide)
     size = float(g.norm())
     vector, _ = space.orthogonal(g)
-    y, lefts = np.zeros(0), [size]
+    y: np.ndarray = np.zeros(0)
+    lefts = [size]
     while vector is not None and space.dim < min(max_products, gradient.numel()):
         product = space.extend(vector)
         vector, beta = space.orthogonal(product, space.rounding)
@@ -78,7 +79,9 @@ def newton_step(
         tall[-1, -1] = beta if vector is not None else 0.0
         target = np.zeros(space.dim + 1)
         target[0] = -size
-        flat = (cutoff if cutoff is not None else space.rounding) / max(np.linalg.norm(tall, 2), 1e-300)
+        flat = (cutoff if cutoff is not None else space.rounding) / max(
+            float(np.linalg.norm(tall, 2)), 1e-300
+        )
         # rcond cannot leave out the largest singular value: where all of H seen is flat, no step helps.
         y = np.linalg.lstsq(tall, target, rcond=flat)[0] if flat < 1 else np.zeros(space.dim)
         lefts.append(float(np.linalg.norm(tall @ y - target)))

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 import torch
-from oracles import NO_DATA, FunctionOfParameters, exact_cases, mean_output, randn
 
 import diagkit as dk
+from oracles import NO_DATA, FunctionOfParameters, exact_cases, mean_output, randn
 
 METHODS = ["newton-mr", "gradient-norm"]
 SADDLES = [c for c in exact_cases() if c.verdict in ("saddle", "minimum-within-tolerance")][::4]

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 import torch
-from oracles import NO_DATA, FunctionOfParameters, exact_cases, mean_output
 
 import diagkit as dk
+from oracles import NO_DATA, FunctionOfParameters, exact_cases, mean_output
 
 SADDLES = [c for c in exact_cases() if c.verdict == "saddle"]
 OTHERS = [c for c in exact_cases() if c.verdict != "saddle"]
@@ -16,7 +16,7 @@ def test_every_saddle_is_left(case):
     assert escape.escaped
     assert escape.loss_after < escape.loss_before == obj.loss()
     assert obj.loss(escape.theta) == pytest.approx(escape.loss_after, rel=1e-9, abs=1e-12)
-    np.testing.assert_allclose(escape.theta, obj.theta + escape.step * escape.direction, atol=1e-12)
+    np.testing.assert_allclose(escape.theta, obj.theta.numpy() + escape.step * escape.direction, atol=1e-12)
     assert escape.curvature == pytest.approx(case.eigenvalues[0], rel=1e-3)
 
 
@@ -41,7 +41,8 @@ def test_never_worse_than_before(case):
 
 @pytest.mark.parametrize("start", [[0.0, 0.0], [1.0, 1.0]])
 def test_saddle_where_the_loss_is_zero(start):
-    f = FunctionOfParameters(lambda w: (w - torch.tensor(start)).prod() + ((w - torch.tensor(start)) ** 4).sum(), start)
+    centre = torch.tensor(start)
+    f = FunctionOfParameters(lambda w: (w - centre).prod() + ((w - centre) ** 4).sum(), start)
     escape = dk.escape_saddle(dk.Objective(f, mean_output, NO_DATA))
     assert escape.loss_after == pytest.approx(-0.125, abs=1e-3)
 

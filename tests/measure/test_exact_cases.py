@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from oracles import digits_objective, digits_spectrum, exact_cases, tanh_net_on_digits
 
 import diagkit as dk
+from oracles import digits_objective, digits_spectrum, exact_cases, tanh_net_on_digits
 
 CASES = {case.name: case for case in exact_cases()}
 

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from leave_no_trace import Ward, Witness
 
 import diagkit as dk
 from diagkit.work import watching
+from leave_no_trace import Ward, Witness
 
 MEASUREMENTS = {
     "loss": lambda obj: obj.loss(),
@@ -46,15 +46,13 @@ def test_construction(norm_stats):
 
 
 @pytest.mark.parametrize("kind", ERRORS)
-@pytest.mark.parametrize("call", [1, 2, 3])
+@pytest.mark.parametrize("call", [1, 2])
 def test_construction_that_raises(kind, call, norm_stats):
     ward = Ward()
     witness = Witness(ward)
     ward.fuse.arm(call, ERRORS[kind])
     with pytest.raises((RuntimeError, dk.InputError, KeyboardInterrupt), match="fuse"):
-        # Whether the loss is a mean is asked only under running statistics: two calls, or five
         objective(ward, norm_stats)
-        pytest.skip(f"only {ward.fuse.calls} calls")
     assert witness.changes() == []
     assert witness.data_order_is_kept()
 

@@ -1,8 +1,8 @@
 import pytest
 import torch
-from oracles import NO_DATA, FunctionOfParameters, case_of_function, digits_objective, mean_output, quadratic
 
 import diagkit as dk
+from oracles import NO_DATA, FunctionOfParameters, case_of_function, digits_objective, mean_output, quadratic
 
 
 def at(f, *start):

@@ -3,11 +3,11 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from oracles import finite_difference_gradient, finite_difference_hvp, randn, seeded
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 import diagkit as dk
+from oracles import finite_difference_gradient, finite_difference_hvp, randn, seeded
 
 
 class Last(nn.Module):
@@ -33,7 +33,10 @@ class Pooled(nn.Module):
 class SelfAttention(nn.Module):
     def __init__(self):
         super().__init__()
-        self.attention, self.head = nn.MultiheadAttention(4, 2, dropout=0.3, batch_first=True), nn.Linear(4, 3)
+        self.attention, self.head = (
+            nn.MultiheadAttention(4, 2, dropout=0.3, batch_first=True),
+            nn.Linear(4, 3),
+        )
 
     def forward(self, x):
         return self.head(self.attention(x, x, x, need_weights=False)[0].mean(dim=1))
@@ -92,10 +95,15 @@ MODELS = {
     "MultiheadAttention": (SelfAttention, SEQUENCES),
     "scaled_dot_product_attention": (DirectAttention, SEQUENCES),
     "convnet": (convnet, IMAGES),
-    "GroupNorm": (lambda: nn.Sequential(nn.Linear(5, 4), nn.GroupNorm(2, 4), nn.Tanh(), nn.Linear(4, 3)), ROWS),
+    "GroupNorm": (
+        lambda: nn.Sequential(nn.Linear(5, 4), nn.GroupNorm(2, 4), nn.Tanh(), nn.Linear(4, 3)),
+        ROWS,
+    ),
     "LayerNorm": (lambda: nn.Sequential(nn.Linear(5, 4), nn.LayerNorm(4), nn.GELU(), nn.Linear(4, 3)), ROWS),
     "weight norm": (
-        lambda: nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(5, 4)), nn.Tanh(), nn.Linear(4, 3)),
+        lambda: nn.Sequential(
+            nn.utils.parametrizations.weight_norm(nn.Linear(5, 4)), nn.Tanh(), nn.Linear(4, 3)
+        ),
         ROWS,
     ),
     "embedding": (lambda: Pooled(nn.Embedding(9, 4)), "tokens"),

@@ -5,11 +5,11 @@ import random
 import numpy as np
 import pytest
 import torch
-from oracles import dense_hessian, randn, seeded
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 import diagkit as dk
+from oracles import dense_hessian, randn, seeded
 
 X, Y = randn(97, 5), torch.arange(97) % 3
 LOSS = nn.CrossEntropyLoss()

@@ -1,9 +1,9 @@
 import pytest
 import torch
-from oracles import FunctionOfParameters, dense_hessian, finite_difference_hvp, mean_output, randn
 from torch import nn
 
 import diagkit as dk
+from oracles import FunctionOfParameters, dense_hessian, finite_difference_hvp, mean_output, randn
 
 DATA = randn(30, 4), torch.arange(30) % 3
 

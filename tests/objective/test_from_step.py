@@ -2,10 +2,10 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from oracles import dense_hessian, randn
 from torch import nn
 
 import diagkit as dk
+from oracles import dense_hessian, randn
 
 X, Y = randn(31, 4), torch.arange(31) % 3
 

@@ -3,10 +3,10 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from oracles import finite_difference_gradient, finite_difference_hvp, randn
 from torch import nn
 
 import diagkit as dk
+from oracles import finite_difference_gradient, finite_difference_hvp, randn
 
 X, Y = randn(20, 4) * 3 + 1, torch.arange(20) % 3
 
@@ -54,8 +54,10 @@ def test_running_statistics_are_those_of_evaluation_and_said_so():
     obj = dk.Objective(model, nn.CrossEntropyLoss(), (X, Y))
     assert any("running statistics" in note for note in obj.notes)
     assert obj.loss() == pytest.approx(F.cross_entropy(net().eval()(X), Y).item(), rel=1e-12)
-    assert any("batch statistics" in n for n in dk.Objective(
-        model, nn.CrossEntropyLoss(), (X, Y), norm_stats="batch").notes)
+    assert any(
+        "batch statistics" in n
+        for n in dk.Objective(model, nn.CrossEntropyLoss(), (X, Y), norm_stats="batch").notes
+    )
 
 
 def test_dropout_is_off_under_batch_statistics_too():

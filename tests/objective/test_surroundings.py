@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from oracles import digits, randn, trained_digits_mlp
 from torch import nn
 
 import diagkit as dk
 from diagkit.objective import FixedLoss, ParameterLayout
+from oracles import digits, randn, trained_digits_mlp
 
 DATA = randn(20, 4), torch.arange(20) % 3
 

@@ -1,9 +1,11 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
-from oracles import symmetric_matrix
 
 from diagkit.spectral import lanczos, missed_below, products_needed
+from oracles import symmetric_matrix
 
 
 @pytest.mark.parametrize("size", [10, 1000, 10**6])
@@ -18,7 +20,7 @@ def test_the_two_functions_are_inverse(size, eps):
 
 def test_bound_tightens_with_products_and_confidence():
     values = [missed_below(k, 5000) for k in range(1, 200)]
-    assert all(a >= b for a, b in zip(values, values[1:], strict=False))
+    assert all(a >= b for a, b in pairwise(values))
     assert missed_below(50, 5000, 1e-6) > missed_below(50, 5000, 0.01)
     assert missed_below(0, 5000) == 1.0
     assert missed_below(5000, 5000) == 0.0

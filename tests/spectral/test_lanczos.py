@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 import torch
-from oracles import randn, symmetric_matrix
 
 from diagkit.spectral import lanczos
 from diagkit.work import watching
+from oracles import randn, symmetric_matrix
 
 
 def products_with(H, dtype=torch.float64):
@@ -68,7 +68,9 @@ def test_a_true_eigenvalue_lies_within_every_residual(name, budget, dtype):
 @pytest.mark.parametrize("copies", [2, 3, 5])
 @pytest.mark.parametrize("size", [12, 60, 200])
 def test_repeated_eigenvalues_are_listed_as_often_as_they_occur(copies, size):
-    values = np.r_[[2.0] * copies, [-1.5] * copies, np.linspace(-0.5, 0.5, 2), np.zeros(size - 2 * copies - 2)]
+    values = np.r_[
+        [2.0] * copies, [-1.5] * copies, np.linspace(-0.5, 0.5, 2), np.zeros(size - 2 * copies - 2)
+    ]
     H = symmetric_matrix(values)
     ends = lanczos(products_with(H), size, num_lowest=copies + 1, num_highest=copies + 1, tol=1e-8)
     assert ends.multiplicities_seen

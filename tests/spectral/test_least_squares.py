@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 import torch
-from oracles import randn, symmetric_matrix
 
 from diagkit.spectral import newton_step
 from diagkit.work import watching
+from oracles import randn, symmetric_matrix
 
 
 @pytest.mark.parametrize("seed", range(4))

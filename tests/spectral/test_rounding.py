@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from oracles import digits_mlp, digits_objective, digits_spectrum, half_square, randn, trained_digits_mlp
 from torch import nn
 
 import diagkit as dk
 from diagkit.spectral import rounding_bound
+from oracles import digits_mlp, digits_objective, digits_spectrum, half_square, randn, trained_digits_mlp
 
 
 @pytest.mark.parametrize("seed", range(3))

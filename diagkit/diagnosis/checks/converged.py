@@ -14,6 +14,7 @@ from diagkit.diagnosis.check import (
     Evidence,
     Judgement,
 )
+from diagkit.diagnosis.trial import Arm
 
 LEVEL_SLOPE = 0.05  # relative slope below which the ground counts as level
 
@@ -41,7 +42,7 @@ def measure(case: Case) -> Evidence:
     return Evidence(numbers, (case.place, best), best)
 
 
-def _arms(case: Case) -> list[arms.Arm]:
+def _arms(case: Case) -> list[Arm]:
     """What else could have lowered the loss; most have run already."""
     rates = [arms.rate_times(f) for f in (0.1, 10.0)]
     return [*rates, arms.LARGER_BATCH] if case.batch_size < case.objective.num_examples else rates

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from diagkit.diagnosis import arms
 from diagkit.diagnosis.case import Case
 from diagkit.diagnosis.check import REFUTED, SUPPORTED_BY_TRIAL, UNDECIDED, Check, Evidence, Judgement
@@ -15,7 +17,7 @@ ADAM_RATE = 1e-2
 
 def measure(case: Case) -> Evidence:
     slope = case.relative_slope
-    numbers = {
+    numbers: dict[str, Any] = {
         "slope": slope,
         "ratio": None,
         "verdict": case.place.verdict,

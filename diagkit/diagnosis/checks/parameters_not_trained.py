@@ -30,6 +30,7 @@ def measure(case: Case) -> Evidence:
         "absent": absent,
         "share": idle / max(total, 1),
         "helps": helps,
+        "optimizer": case.optimizer is not None,
     }
     return Evidence(numbers, (trial,) if trial else (), trial)
 
@@ -42,7 +43,9 @@ def judge(evidence: Evidence) -> Judgement:
 
 def answer(evidence: Evidence, judgement: Judgement) -> str:
     if not evidence["share"]:
-        return "Yes, all parameters require gradients" + (" and are in the optimizer.")
+        return "Yes: all parameters require gradients" + (
+            " and are in the optimizer." if evidence["optimizer"] else "; no optimizer was given to look at."
+        )
     parts = [
         f"{len(names)} tensors are {what} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
         for names, what in ((evidence["frozen"], "frozen"), (evidence["absent"], "not in the optimizer"))

@@ -27,7 +27,7 @@ def measure(case: Case) -> Evidence:
         "drift": None,
         "window": 0,
     }
-    numbers["unit"] = case.unit
+    numbers |= {"unit": case.unit, "optimizer": case.optimizer is not None}
     curve = case.trend
     if curve is not None:
         numbers |= {"fall": curve.fall, "sem": curve.sem, "window": curve.window}
@@ -81,7 +81,12 @@ CHECK = Check(
     measure=measure,
     judge=judge,
     answer=answer,
-    remedy=lambda evidence: "Train longer; nothing here needs repair.",
+    remedy=lambda evidence: (
+        "Train longer; nothing here needs repair."
+        if evidence["in_log"] or evidence["optimizer"]
+        else "This place is no trap: Adam goes down from here. If your own run does not, the trouble is in how "
+        "it is trained: give optimizer= and history=."
+    ),
     source="slope of block means over the last quarter against its standard error",
     outcome=True,
 )

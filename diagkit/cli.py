@@ -1,0 +1,114 @@
+"""The command line: ``diagkit lab`` opens the notebooks."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import diagkit
+from diagkit.errors import DiagkitError, InputError, MissingPackageError
+
+START = "00_start_here.ipynb"
+# With JupyterLab 4.4 and later, widget messages may arrive on a second thread while a cell runs, and
+# matplotlib is not thread-safe: send them to the main one. Nothing is looked up on the network.
+OVERRIDES = {
+    "@jupyterlab/apputils-extension:kernels-settings": {"commsOverSubshells": "disabled"},
+    "@jupyterlab/apputils-extension:notification": {"checkForUpdates": False, "fetchNews": "false"},
+}
+
+
+def notebooks_folder() -> Path:
+    """The notebooks of this checkout; an installed package gives its user a copy to work on."""
+    package = Path(diagkit.__file__).parent
+    checkout = package.parent / "notebooks"
+    if (checkout / START).exists():
+        return checkout
+    shipped = package / "notebooks"
+    if not (shipped / START).exists():
+        raise InputError(
+            "an installation without notebooks", allowed="a checkout, or a wheel that ships them"
+        )
+    mine = Path.cwd() / "diagkit-notebooks"
+    mine.mkdir(exist_ok=True)
+    for notebook in shipped.glob("*.ipynb"):
+        if not (mine / notebook.name).exists():  # never over somebody's work
+            shutil.copy(notebook, mine)
+    return mine
+
+
+def settings_folder(folder: Path) -> Path:
+    """JupyterLab's application settings, as they are, with ours beside them."""
+    from jupyterlab.commands import get_app_dir
+
+    present = Path(get_app_dir()) / "settings"
+    if present.is_dir():
+        shutil.copytree(present, folder, dirs_exist_ok=True, copy_function=shutil.copyfile)
+        for copied in (folder, folder / "overrides.d"):  # of a read-only installation, too
+            if copied.exists():
+                copied.chmod(0o700)
+    (folder / "overrides.d").mkdir(parents=True, exist_ok=True)
+    (folder / "overrides.d" / "diagkit.json").write_text(json.dumps(OVERRIDES))
+    return folder
+
+
+def lab_command(settings: Path, notebooks: Path, extra: list[str]) -> list[str]:
+    """The line that starts JupyterLab on the start notebook."""
+    return [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        str(notebooks / START),
+        f"--LabApp.app_settings_dir={settings}",
+        "--LabApp.news_url=",
+        *extra,
+    ]
+
+
+def lab(extra: list[str]) -> int:
+    """Open the notebooks in JupyterLab; ``extra`` is handed on to it."""
+    for package in ("jupyterlab", "ipykernel", "ipywidgets", "sklearn"):
+        if importlib.util.find_spec(package) is None:
+            raise MissingPackageError(package, "lab", "diagkit lab")
+    with tempfile.TemporaryDirectory(prefix="diagkit-lab-") as folder:
+        command = lab_command(settings_folder(Path(folder)), notebooks_folder(), extra)
+        return _attend(subprocess.Popen(command))
+
+
+def _attend(process: subprocess.Popen[bytes]) -> int:
+    """Wait for JupyterLab. Ctrl-C reaches it as well: it asks, and shuts its kernels down itself."""
+    before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    try:
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                continue
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="diagkit", description="Why did my loss stop falling?")
+    parser.add_argument("--version", action="version", version=f"diagkit {diagkit.__version__}")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("lab", help="open the notebooks in JupyterLab (further options go to JupyterLab)")
+    known, extra = parser.parse_known_args(argv)
+    if extra and extra[0] == "--":
+        extra = extra[1:]
+    try:
+        return {"lab": lab}[known.command](extra)
+    except DiagkitError as error:
+        print(f"diagkit: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,11 @@
+"""Small data for the diagnosis."""
+
+import pytest
+import torch
+
+
+@pytest.fixture
+def torch_data():
+    g = torch.Generator().manual_seed(0)
+    X = torch.randn(64, 4, generator=g)
+    return X, X.sum(1, keepdim=True) + 0.1 * torch.randn(64, 1, generator=g)

@@ -1,0 +1,34 @@
+"""A diagnosis, ending well, with an error, or with Ctrl-C, leaves model, optimizer and loader as they were."""
+
+import pytest
+
+import diagkit as dk
+from leave_no_trace import Ward, Witness
+
+ERRORS = {"error": RuntimeError("the fuse has burnt"), "interrupt": KeyboardInterrupt("the fuse has burnt")}
+
+
+def diagnose(ward, **options):
+    return dk.diagnose(
+        ward.model, ward.loss_fn, ward.loader, optimizer=ward.optimizer, history=[1.0] * 40, **options
+    )
+
+
+def test_ending_well():
+    ward = Ward()
+    witness = Witness(ward)
+    assert diagnose(ward, budget=3).cause
+    assert witness.changes() == []
+    assert witness.data_order_is_kept()
+
+
+@pytest.mark.parametrize("kind", ERRORS)
+@pytest.mark.parametrize("call", [1, 5, 40, 200])
+def test_ending_badly(kind, call):
+    ward = Ward()
+    witness = Witness(ward)
+    ward.fuse.arm(call, ERRORS[kind])
+    with pytest.raises((RuntimeError, dk.InputError, KeyboardInterrupt), match="fuse"):
+        diagnose(ward, budget=10)
+    assert witness.changes() == []
+    assert witness.data_order_is_kept()

@@ -1,0 +1,29 @@
+"""Patients with a known cause, against the diagnosis."""
+
+import pytest
+
+import diagkit as dk
+
+START = ("zero-initialized", "rate-too-large", "healthy")
+QUICK = ("diverged-regression", "root-at-zero", "missing-value", "log-of-zero", "regression-converged")
+WELL = tuple(name for name in dk.clinic.patients() if name not in (*START, *QUICK))
+
+
+def diagnose(name, seed=0):
+    patient = dk.clinic.patient(name, seed)
+    return patient, dk.diagnose(**patient.arguments())
+
+
+@pytest.mark.parametrize("name", [*START, *QUICK])
+def test_the_cause_is_found(name):
+    patient, report = diagnose(name)
+    assert patient.accepts(report.cause), report.headline
+    assert report.complete
+
+
+def test_the_zero_network_is_at_a_saddle_too():
+    _, report = diagnose("zero-initialized")
+    assert report.cause == "symmetric-initialization"
+    assert [f.cause for f in report.supported][:2] == ["symmetric-initialization", "saddle-point"]
+    assert report.place.verdict == "saddle"
+    assert report.escape.escaped
