@@ -14,6 +14,7 @@ from diagkit.measure.price import Bill, check_objective
 from diagkit.measure.probes import loss_noise, steps_for
 from diagkit.objective import Objective
 from diagkit.result import Result
+from diagkit.work import interrupted
 
 MAX_DOUBLINGS = 100  # from 1e-22, where the loss is 0, to 1e8
 DROP_LIMIT = 1e-3  # stop doubling where a further step gains less than this share of the drop so far
@@ -120,6 +121,7 @@ def escape_saddle(obj: Objective, point: CriticalPoint | None = None, *, seed: i
         loss=loss,
         predicted=predicted,
         explanation=_words(proven, escaped, curvature, before, float(loss[best]), float(predicted[best])),
+        complete=point.complete and not interrupted(),
         seed=seed,
         **bill.paid(),
     )
@@ -137,6 +139,8 @@ def _follow(
 
     length, best = first, before
     for _ in range(MAX_DOUBLINGS):
+        if interrupted():
+            return seen
         value = at(length)
         if not value < best - DROP_LIMIT * (before - best):
             break

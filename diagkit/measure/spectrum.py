@@ -31,8 +31,8 @@ class Eigenpairs(Result):
     converged [k] : residual small enough for ``tol``.
     rounding : what rounding alone may move an eigenvalue by; a sign is claimed only beyond it.
     scale : estimate of ||H||.
-    multiplicities_seen : repeated eigenvalues are listed as often as they occur; if False the values are
-        distinct and copies were not looked for.
+    multiplicities_seen : repeated eigenvalues are listed as often as they occur; if False copies were not
+        looked for, and a value may occur more often than it is listed.
     """
 
     values: np.ndarray

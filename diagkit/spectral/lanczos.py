@@ -49,7 +49,7 @@ class Ends:
     lowest, highest : pairs (values [k], residuals [k], converged [k], vectors [k, P]).
     scale : estimate of ||H||. rounding : what rounding may move an eigenvalue by; part of the residuals.
     multiplicities_seen : repeated eigenvalues are listed as often as they occur. If False the values are
-        distinct ones: copies were not looked for.
+        a value may occur more often: copies were not looked for.
     complete : the search ended by itself and not for lack of time.
     """
 

@@ -72,7 +72,8 @@ class Screen:
         text = html.escape(f"{type(error).__name__}: {error}")
         if not isinstance(error, DiagkitError):
             lines = html.escape("".join(traceback.format_exception(error)))
-            text += f'<details><summary>where it happened</summary><pre style="color:#111">{lines}</pre></details>'
+            pre = f'<pre style="color:#111">{lines}</pre>'
+            text += f"<details><summary>where it happened</summary>{pre}</details>"
         self.errors.value = (
             f'<div role="alert" style="border-left:.5em solid #D55E00;background:#fdf1ea;color:#111;'
             f'padding:.5em .9em;line-height:1.4;white-space:pre-wrap">{text}</div>'

@@ -120,8 +120,8 @@ class DiagnosisPanel:
             self._keep(settings, report)
             return report
 
-        self._job = Job(self.screen, work, on_progress=self._progress, on_end=self._end).start()
-        return self._job
+        self._job = Job(self.screen, work, on_progress=self._progress, on_end=self._end)
+        return self._job.start()
 
     def stop(self) -> None:
         """End the diagnosis early; the report of what was found by then is marked partial."""
