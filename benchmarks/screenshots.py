@@ -11,13 +11,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from browser.lab import DARK, Opened, opened, running_lab
 
-NOTEBOOK = ROOT / "notebooks" / "00_start_here.ipynb"
+NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "00_start_here.ipynb"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+TALL = {"width": 1400, "height": 3200}  # what does not fit on the screen is cut off
 FIGURES = ("spectrum", "surface", "escape", "curve")
 
 
@@ -31,6 +31,7 @@ def find_browser() -> str:
 def take(shown: Opened, folder: Path) -> None:
     page = shown.page
     page.screenshot(path=folder / "start_notebook.png")
+    page.set_viewport_size(TALL)
     shown.run_all()
     report = shown.panel.locator(".dk-report")
     report.wait_for()
@@ -39,8 +40,7 @@ def take(shown: Opened, folder: Path) -> None:
     pictures = page.locator(".jp-OutputArea-output.jp-RenderedImage")
     for name, number in zip(FIGURES, range(pictures.count()), strict=False):
         pictures.nth(number).screenshot(path=folder / f"{name}.png")
-    for number in range(cells := page.locator(".jp-Cell").count()):
-        print(f"cell {number + 1} of {cells}", end="\r")
+    for number in range(page.locator(".jp-Cell").count()):
         page.locator(".jp-Cell").nth(number).screenshot(path=folder / f"cell_{number:02d}.png")
     print(f"errors: {shown.errors()}; pictures: {shown.images()}; page errors: {shown.page_errors}")
 
@@ -53,7 +53,7 @@ def main(arguments: list[str]) -> None:
     with (
         tempfile.TemporaryDirectory(prefix="diagkit-", ignore_cleanup_errors=True) as home,
         running_lab(NOTEBOOK, Path(home), settings) as lab,
-        opened(lab, NOTEBOOK.name, find_browser()) as shown,
+        opened(lab, NOTEBOOK.name, find_browser(), scale=1.3) as shown,
     ):
         take(shown, folder)
 

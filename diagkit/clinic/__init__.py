@@ -4,7 +4,7 @@
 from diagkit.clinic import start, broken, stuck, rates, well, well_networks  # noqa: F401, I001
 from diagkit.clinic.digits import digits
 from diagkit.clinic.patient import Patient
-from diagkit.clinic.registry import patient, patients
+from diagkit.clinic.registry import halves, patient, patients
 from diagkit.clinic.saddles import (
     ExactCase,
     autoencoder_saddle,
@@ -24,6 +24,7 @@ __all__ = [
     "digits",
     "factorization_at_zero",
     "flat_saddle",
+    "halves",
     "patient",
     "patients",
     "table",

@@ -12,6 +12,7 @@ from diagkit.objective import same_random_state
 
 Builder = Callable[[int], Patient]
 _BUILDERS: dict[str, Builder] = {}
+_ENTRIES: dict[str, Entry] = {}
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def admit(
             with same_random_state():
                 return entry.patient(seed, build(seed))
 
-        _BUILDERS[name] = builder
+        _BUILDERS[name], _ENTRIES[name] = builder, entry
         return build
 
     return register
@@ -66,6 +67,11 @@ def patients() -> dict[str, Builder]:
     ['zero-initialized', 'rate-too-large', 'healthy']
     """
     return dict(_BUILDERS)
+
+
+def halves() -> dict[str, Half]:
+    """Name -> "development" or "held-out", without building anyone."""
+    return {name: entry.half for name, entry in _ENTRIES.items()}
 
 
 def patient(name: str, seed: int = 0) -> Patient:

@@ -86,7 +86,7 @@ def flat_saddle(num_factors: int = 3) -> ExactCase:
 def autoencoder_saddle(
     variances: Sequence[float] = (4.0, 2.0, 1.0), kept: Sequence[int] = (1,), width: int = 2
 ) -> ExactCase:
-    r"""Linear autoencoder (1/2) E||x - A B x||^2 that keeps the directions ``kept`` of data with these variances.
+    r"""Linear autoencoder (1/2) E||x - A B x||^2 that keeps the directions ``kept`` of its data.
 
     Baldi & Hornik 1989. With r = len(kept) and p = width, for j kept: 0 and 2 c_j (r times each); for i not
     kept and k kept: (c_k + c_i +- sqrt((c_k - c_i)^2 + 4 c_i^2)) / 2; for each of the p - r empty units:
@@ -110,9 +110,10 @@ def autoencoder_saddle(
     encoder = torch.zeros(width, n, dtype=torch.float64)
     for unit, j in enumerate(kept):
         encoder[unit, j] = 1.0
+    into, out = model.parameters()
     with torch.no_grad():
-        model[0].weight.copy_(encoder)
-        model[1].weight.copy_(encoder.T)
+        into.copy_(encoder)
+        out.copy_(encoder.T)
     X = torch.diag(torch.tensor(np.sqrt(n * c)))  # E x x^T = diag(c)
     loss = 0.5 * float(sum(c[i] for i in left_out))
     return ExactCase("linear autoencoder", model, half_square, (X, X), loss, np.sort(values))

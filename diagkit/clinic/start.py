@@ -24,7 +24,7 @@ def zero_initialized(seed: int) -> dict[str, Any]:
 
 @admit("rate-too-large", "learning-rate-too-large")
 def rate_too_large(seed: int) -> dict[str, Any]:
-    """A tanh network trained by SGD with momentum, its steps too long for the valley: the loss oscillates and stays high."""
+    """A tanh network, SGD with momentum, steps too long for the valley: the loss oscillates far up."""
     model = mlp(64, 32, 10, activation=nn.Tanh, seed=seed)
     sgd = torch.optim.SGD(model.parameters(), lr=5.0, momentum=0.9)
     return trained(model, nn.CrossEntropyLoss(), digits(), sgd, seed=seed, max_steps=300)

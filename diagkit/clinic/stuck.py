@@ -37,9 +37,10 @@ def linear_network_saddle(seed: int) -> dict[str, Any]:
     model = nn.Sequential(nn.Linear(13, 3, bias=False), nn.Linear(3, 5, bias=False))
     mix = torch.linalg.qr(torch.randn(3, 3, generator=g))[0]
     kept = torch.diag(torch.tensor([0.0, 1.0, 0.5**0.5]))
+    into, out = model.parameters()
     with torch.no_grad():
-        model[0].weight.copy_(mix @ kept @ right.T)
-        model[1].weight.copy_(left @ kept @ mix.T)
+        into.copy_(mix @ kept @ right.T)
+        out.copy_(left @ kept @ mix.T)
     sgd = torch.optim.SGD(model.parameters(), lr=0.05)
     return trained(model, nn.MSELoss(), (X, Y), sgd, seed=seed, batch_size=178, max_steps=60)
 

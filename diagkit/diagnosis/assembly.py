@@ -27,6 +27,11 @@ def assemble(
     cause = _cause(case, ranked, stopped)
     not_seen = [f"{q.text} ({q.answer.removeprefix('not asked: ')})" for q in questions if not q.asked]
     notes = list(case.objective.notes) if "objective" in measured else []
+    if "objective" in measured and case.objective.num_examples < case.everything.num_examples:
+        notes.append(
+            f"measured on {case.objective.num_examples} of {case.everything.num_examples} examples, to stay "
+            "within the budget"
+        )
     if "bench" in measured:
         notes.append(
             f"trials: {case.bench.num_steps} plain steps of {case.batch_size} examples from this checkpoint"

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 from diagkit.diagnosis import arms
 from diagkit.diagnosis.baseline import constant_prediction_loss
 from diagkit.diagnosis.curve import Trend, trend
+from diagkit.diagnosis.examples import affordable, examples_to_read
 from diagkit.diagnosis.stability import stability
 from diagkit.diagnosis.trial import Arm, Bench, Trial
 from diagkit.diagnosis.twin import Twin, can_start_afresh, start_afresh
@@ -29,13 +30,15 @@ from diagkit.measure import (
 )
 from diagkit.objective import Objective, merged, of_model, same_random_state
 from diagkit.training import History
-from diagkit.work import progress
+from diagkit.work import progress, watching
 
-MAX_EXAMPLES = 4096
 DEFAULT_BATCH = 32
-TRIAL_SHARE = 0.7  # of the time budget
+TRIAL_SHARE = 0.6  # of the time budget
+PLACE_SHARE = 0.25  # of the time budget, for the spectrum at this point
+GRADIENT_SHARE = 1 / 1500  # of the time budget, for one gradient
 MATERIAL_UNIT, MATERIAL_LOSS = 0.03, 0.10  # a gain below these shares is not worth a change
 STILL_FALLING = 0.02  # share of the unit over a trial, or over the last quarter of a run
+FLAT = 0.02  # share of the unit below which a slope or a curvature leads nowhere within ||theta||
 CEILING = 1.5  # times the unit of loss: beyond knowing nothing, all losses are equally bad
 
 
@@ -56,7 +59,13 @@ class Case:
 
     @cached_property
     def objective(self) -> Objective:
-        options: dict[str, Any] = {"max_examples": MAX_EXAMPLES, "seed": self.seed}
+        """What is measured: so many examples that a gradient stays a small part of the budget."""
+        return affordable(self.everything, GRADIENT_SHARE * self.budget)
+
+    @cached_property
+    def everything(self) -> Objective:
+        """All examples that were read; trials train on them."""
+        options: dict[str, Any] = {"max_examples": examples_to_read(self.train_data), "seed": self.seed}
         if not any(p.requires_grad for p in self.model.parameters()):
             options["params"] = "*"  # frozen as a whole: that is for a check to say, not an error
         if self.step is not None:
@@ -75,8 +84,9 @@ class Case:
         """Loss of the best constant prediction, None where it cannot be had."""
         if self.loss_fn is None:
             return None
+        model = self.twin().model.eval()  # a copy: a forward pass may change buffers of its own
         with self.objective.quiet():
-            return constant_prediction_loss(self.model, self.loss_fn, self.objective.batches)
+            return constant_prediction_loss(model, self.loss_fn, self.objective.batches)
 
     @cached_property
     def unit(self) -> float:
@@ -90,8 +100,13 @@ class Case:
 
     @cached_property
     def high(self) -> float:
-        """Above this a loss is nearer to that of knowing nothing than to zero."""
-        return 0.5 * (self.baseline if self.baseline is not None else self.unit)
+        """Above this a loss is nearer to that of knowing nothing than to zero.
+
+        Where the loss of a constant prediction cannot be had, that at the start of the log stands for it.
+        """
+        if self.baseline is not None:
+            return 0.5 * self.baseline
+        return 0.5 * (self.unit if self.trend is None else self.trend.last + max(self.trend.total, 0.0))
 
     @cached_property
     def nothing_to_gain(self) -> bool:
@@ -105,6 +120,17 @@ class Case:
         return self.gradient_norm * length / self.unit
 
     @cached_property
+    def is_plateau(self) -> bool:
+        """High, and flat to second order: neither slope nor negative curvature lead down within ||theta||.
+
+        The curvature of a saddle is small against this scale only where everything is, as it is behind
+        closed units or a saturated output.
+        """
+        length = max(float(self.objective.theta.norm()), 1.0)
+        curvature = abs(min(self.escape.curvature, 0.0)) * length**2 / self.unit
+        return self.is_high and self.relative_slope <= FLAT and curvature <= FLAT
+
+    @cached_property
     def trend(self) -> Trend | None:
         return trend(self.history)
 
@@ -114,7 +140,8 @@ class Case:
 
     @cached_property
     def place(self) -> CriticalPoint:
-        return classify_critical_point(self.objective, seed=self.seed, max_hvps=150)
+        with watching(budget=PLACE_SHARE * self.budget):
+            return classify_critical_point(self.objective, seed=self.seed, max_hvps=150)
 
     @cached_property
     def escape(self) -> Escape:
@@ -131,7 +158,7 @@ class Case:
         """Examples per training step: the loader's, else the default of ``dk.train``."""
         if isinstance(self.train_data, DataLoader) and self.train_data.batch_size:
             return int(self.train_data.batch_size)
-        number = self.objective.num_examples
+        number = self.everything.num_examples
         if len(self._cuts) > 1 and not isinstance(self.train_data, torch.utils.data.Dataset):
             return int(np.median(self._cuts))
         return min(DEFAULT_BATCH, number)
@@ -156,12 +183,21 @@ class Case:
 
     @cached_property
     def bench(self) -> Bench:
-        bench = Bench(self.objective, self.twin, self.batch_size, self.seed, TRIAL_SHARE * self.budget)
+        seconds = TRIAL_SHARE * self.budget
+        bench = Bench(self.objective, self.twin, self.batch_size, self.seed, seconds, self.everything)
         bench.ceiling = CEILING * self.unit
         return bench
 
     def try_out(self, remedy: Arm, reference: Arm = arms.AS_IS) -> Trial:
         return self.bench.compare(remedy, reference)
+
+    def try_afresh(self, remedy: Arm) -> Trial:
+        """Against the present settings from a fresh start.
+
+        There a lost run is one that ends at the loss of knowing nothing; how far above it does not matter.
+        """
+        lost = self.unit if self.baseline is None else self.baseline
+        return self.bench.compare(remedy, arms.FRESH, ceiling=CEILING * lost)
 
     @cached_property
     def drift(self) -> tuple[float, float]:
@@ -185,7 +221,8 @@ class Case:
 
         Material: 3 % of the unit of loss and a tenth of the present loss.
         """
-        material = max(MATERIAL_UNIT * self.unit, MATERIAL_LOSS * abs(self.loss))
+        unit, loss = (min(value, trial.ceiling / CEILING) for value in (self.unit, abs(self.loss)))
+        material = max(MATERIAL_UNIT * unit, MATERIAL_LOSS * loss)
         return trial.interval[0] > 0 and trial.effect > material
 
     @cached_property

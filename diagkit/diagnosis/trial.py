@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NUM_SEEDS = 4
-MAX_STEPS, MIN_STEPS = 200, 20
+LENGTHS = (20, 30, 50, 80, 120, 200)  # steps of a run: few choices, so that timing seldom changes them
 GRID = 8  # points at which the loss over all data is looked at
 LAST = 3  # of which so many make up the level that an arm reaches
 
@@ -57,7 +57,7 @@ class Trial(Result):
     ----------
     steps [g] : at which the losses were taken. without, with_remedy [seeds, g] : loss over all the data.
     effect : mean drop of the level reached (mean of the last points), positive where the remedy helps.
-    interval : its 95 % t-interval over seeds.
+    interval : its 95 % t-interval over seeds. ceiling : beyond it all losses counted as equally bad.
     """
 
     remedy: str
@@ -67,6 +67,7 @@ class Trial(Result):
     with_remedy: np.ndarray
     effect: float
     interval: tuple[float, float]
+    ceiling: float = float("inf")
 
     def summary(self) -> dict[str, Any]:
         return {
@@ -92,7 +93,10 @@ class Trial(Result):
 
 
 class Bench:
-    """Runs arms from one checkpoint, each once; ``compare`` pairs two of them."""
+    """Runs arms from one checkpoint, each once; ``compare`` pairs two of them.
+
+    Arms train on ``examples`` and are looked at on those of ``objective``, which may be fewer.
+    """
 
     def __init__(
         self,
@@ -101,9 +105,11 @@ class Bench:
         batch_size: int,
         seed: int,
         seconds: float,
+        examples: Objective | None = None,
     ) -> None:
         self.objective, self.make_twin, self.batch_size, self.seed = objective, make_twin, batch_size, seed
-        self.pool = pooled(objective.batches)
+        self.cuts = (examples or objective).batches
+        self.pool = pooled(self.cuts)
         self.seconds = seconds
         self.ceiling = float("inf")
         self._runs: dict[str, ArmRun] = {}
@@ -113,9 +119,10 @@ class Bench:
     def num_steps(self) -> int:
         """Steps of a run: a few hundred, fewer where the model is slow; settled by timing a short one."""
         if not self._num_steps:
-            twin = self.make_twin()
+            steps = self._steps(self.make_twin(), seed=0, count=6)
+            next(steps)  # the first one allocates
             started = time.perf_counter()
-            for _ in self._steps(twin, seed=0, count=5):
+            for _ in steps:
                 pass
             each = (time.perf_counter() - started) / 5
             started = time.perf_counter()
@@ -123,7 +130,8 @@ class Bench:
             look = time.perf_counter() - started
             runs = 10 * NUM_SEEDS  # about ten arms
             room = min(self.seconds, seconds_left()) / runs - GRID * look
-            self._num_steps = int(np.clip(room / max(each, 1e-9), MIN_STEPS, MAX_STEPS))
+            possible = room / max(each, 1e-9)
+            self._num_steps = max((n for n in LENGTHS if n <= possible), default=LENGTHS[0])
         return self._num_steps
 
     def run(self, arm: Arm) -> ArmRun:
@@ -141,12 +149,13 @@ class Bench:
             self._runs[arm.name] = ArmRun(arm, steps, losses)
         return self._runs[arm.name]
 
-    def compare(self, remedy: Arm, reference: Arm) -> Trial:
-        """Does the remedy end lower than the reference?"""
+    def compare(self, remedy: Arm, reference: Arm, ceiling: float | None = None) -> Trial:
+        """Does the remedy end lower than the reference? Losses above the ceiling count as the ceiling."""
+        ceiling = self.ceiling if ceiling is None else ceiling
         started = time.perf_counter()
         a, b = self.run(reference), self.run(remedy)
         n = min(len(a.loss), len(b.loss))
-        bounded = [np.minimum(run.level[:n], self.ceiling) for run in (a, b)]
+        bounded = [np.minimum(run.level[:n], ceiling) for run in (a, b)]
         difference = bounded[0] - bounded[1]
         effect = float(difference.mean())
         half = float("inf")
@@ -160,6 +169,7 @@ class Bench:
             with_remedy=b.loss[:n],
             effect=effect,
             interval=(effect - half, effect + half),
+            ceiling=ceiling,
             seed=self.seed,
             seconds=time.perf_counter() - started,
             complete=n == NUM_SEEDS,
@@ -214,11 +224,12 @@ class Bench:
         batch_size = self.batch_size * times
         while True:
             if self.pool is None:  # batches that do not fit together are used as they were cut
-                for index in torch.randperm(len(self.objective.batches), generator=generator).tolist():
-                    yield self.objective.batches[index].payload
+                for index in torch.randperm(len(self.cuts), generator=generator).tolist():
+                    yield self.cuts[index].payload
             else:
                 size = self.pool.size
                 order = torch.randperm(size, generator=generator).to(self.objective.layout.device)
                 for chosen in order.split(batch_size):
-                    if len(chosen) > 1 or size == 1:  # BatchNorm cannot train on a single example
+                    # A single left-over example is skipped: BatchNorm cannot train on it.
+                    if len(chosen) > 1 or min(size, batch_size) == 1:
                         yield cut(self.pool.payload, chosen, size)

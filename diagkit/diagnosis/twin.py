@@ -28,7 +28,12 @@ class Twin:
         """Copy both at once: parameters, buffers, optimizer state; ``.grad`` is dropped."""
         try:
             # One copy of the pair keeps the optimizer's references pointing at the copied parameters.
-            model, optimizer = copy.deepcopy((model, optimizer))
+            memo: dict[int, Any] = {}
+            original, (model, optimizer) = optimizer, copy.deepcopy((model, optimizer), memo)
+            # A copied optimizer keeps its groups and state only; LBFGS, among others, holds more.
+            for name, value in vars(original).items() if original is not None else ():
+                if not hasattr(optimizer, name):
+                    setattr(optimizer, name, copy.deepcopy(value, memo))
         except (RuntimeError, TypeError, AttributeError) as error:
             raise InputError(
                 f"a {type(model).__name__} that cannot be copied ({error})",

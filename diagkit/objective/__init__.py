@@ -1,8 +1,8 @@
 """The thing examined: Objective, parameter vectors, preflight checks, Hessian-vector products."""
 
 from diagkit.objective.arguments import check_count, check_positive, check_seed
-from diagkit.objective.batches import Batch, batch_size_of, cut, pooled, read_batches
-from diagkit.objective.derived import merged, of_model, recut
+from diagkit.objective.batches import Batch, batch_size_of, cut, pooled, read_batches, tensors_in
+from diagkit.objective.derived import merged, of_model, recut, thinned
 from diagkit.objective.fixed_loss import FixedLoss, Meter, Step, Stepwise, call_model
 from diagkit.objective.objective import Objective
 from diagkit.objective.parameters import ParameterLayout
@@ -28,4 +28,6 @@ __all__ = [
     "read_batches",
     "recut",
     "same_random_state",
+    "tensors_in",
+    "thinned",
 ]

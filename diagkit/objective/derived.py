@@ -24,6 +24,28 @@ def recut(obj: Objective, batch_size: int, seed: int = 0) -> Objective:
     return other
 
 
+def thinned(obj: Objective, max_examples: int, seed: int = 0) -> Objective:
+    """A random part of the examples; whole batches where their tensors do not fit together."""
+    if obj.num_examples <= max_examples:
+        return obj
+    other, pool = obj.at(obj.theta), pooled(obj.batches)
+    generator = torch.Generator().manual_seed(seed)
+    if pool is not None:
+        chosen = torch.randperm(pool.size, generator=generator)[:max_examples].sort().values
+        payload = cut(pool.payload, chosen.to(obj.layout.device), pool.size)
+        other.batches = (Batch(payload, len(chosen)),)
+    else:
+        order = torch.randperm(len(obj.batches), generator=generator).tolist()
+        kept: list[Batch] = []
+        for index in order:
+            if kept and sum(batch.size for batch in kept) >= max_examples:
+                break
+            kept.append(obj.batches[index])
+        other.batches = tuple(kept)
+    other.num_examples = sum(batch.size for batch in other.batches)
+    return merged(other)
+
+
 def merged(obj: Objective) -> Objective:
     """The same examples in as few batches as memory suggests, where cutting does not matter to L.
 
@@ -31,10 +53,12 @@ def merged(obj: Objective) -> Objective:
     or was not seen to be one, and where BatchNorm uses the batch.
     """
     pool = pooled(obj.batches) if obj.fixed.found.is_mean and obj.norm_stats == "running" else None
-    if pool is None or len(obj.batches) == 1:
+    if pool is None:
         return obj
     per_example = max(t.numel() for t in tensors_in(pool.payload)) / pool.size
     size = max(1, int(ELEMENTS_PER_BATCH / max(per_example, 1)))
+    if len(obj.batches) == 1 and size >= pool.size:
+        return obj
     other = obj.at(obj.theta)
     parts = torch.arange(pool.size, device=obj.layout.device).split(size)
     other.batches = tuple(Batch(cut(pool.payload, part, pool.size), len(part)) for part in parts)

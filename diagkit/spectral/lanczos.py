@@ -48,8 +48,8 @@ class Ends:
     ----------
     lowest, highest : pairs (values [k], residuals [k], converged [k], vectors [k, P]).
     scale : estimate of ||H||. rounding : what rounding may move an eigenvalue by; part of the residuals.
-    multiplicities_seen : repeated eigenvalues are listed as often as they occur. If False the values are
-        a value may occur more often: copies were not looked for.
+    multiplicities_seen : repeated eigenvalues are listed as often as they occur. If False copies
+        were not looked for, and a value may occur more often than it is listed.
     complete : the search ended by itself and not for lack of time.
     """
 

@@ -29,7 +29,8 @@ except ImportError as error:
 from diagkit.errors import DiagkitError
 from diagkit.work import watching
 
-BETWEEN_MESSAGES = 0.1  # seconds
+BETWEEN_MESSAGES = 0.1  # seconds, in loops of many steps
+MANY_STEPS = 50
 
 
 class Screen:
@@ -98,7 +99,7 @@ class Job:
 
     Parameters
     ----------
-    work : () -> result. on_progress : (what, done, total), at most ten times a second for the same *what*.
+    work : () -> result. on_progress : (what, done, total), ten times a second where there are many steps.
     on_end : (result, error), one of them None; called once the job no longer counts as running.
     """
 
@@ -159,7 +160,7 @@ def _seldom(tell: Callable[[str, int, int], None]) -> Callable[[str, int, int], 
     def seldom(what: str, done: int, total: int) -> None:
         nonlocal last
         now = time.monotonic()
-        if what != last[0] or done >= total or now - last[1] >= BETWEEN_MESSAGES:
+        if total < MANY_STEPS or what != last[0] or done >= total or now - last[1] >= BETWEEN_MESSAGES:
             last = (what, now)
             tell(what, done, total)
 

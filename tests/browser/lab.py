@@ -105,7 +105,10 @@ def _environment(home: Path) -> dict[str, str]:
         "IPYTHONDIR": home / "ipython",
         "MPLCONFIGDIR": fonts,
     }
-    return kept | {name: str(path) for name, path in own.items()} | {"JUPYTER_PREFER_ENV_PATH": "1"}
+    # Server, browser and kernel share the cores with the tests: threads that wait for each other only lose.
+    return (
+        kept | {k: str(v) for k, v in own.items()} | {"JUPYTER_PREFER_ENV_PATH": "1", "OMP_NUM_THREADS": "1"}
+    )
 
 
 def _wait_for(lab: Lab, process: subprocess.Popen[bytes], log: Path, seconds: float = 60) -> None:
@@ -158,14 +161,15 @@ class Opened:
 
 @contextmanager
 def opened(
-    lab: Lab, notebook: str, chromium: str, *, width: int = 1400, height: int = 1000
+    lab: Lab, notebook: str, chromium: str, *, size: tuple[int, int] = (1400, 1000), scale: float = 1
 ) -> Iterator[Opened]:
     """``notebook`` in a browser, with its kernel ready."""
     flags = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, headless=True, args=flags)
         try:
-            page = browser.new_page(viewport={"width": width, "height": height})
+            viewport = {"width": size[0], "height": size[1]}
+            page = browser.new_page(viewport=viewport, device_scale_factor=scale)
             page.set_default_timeout(60_000)
             shown = Opened(page)
             page.on("pageerror", lambda error: shown.page_errors.append(str(error)))

@@ -8,7 +8,7 @@ from diagkit.diagnosis.checks import all_checks
 CHECKS = {check.cause: check for check in all_checks()}
 
 NON_FINITE = {"place": "", "step": None, "remedy": ""}
-NOT_TRAINED = {"frozen": [], "absent": [], "share": 0.0, "helps": False}
+NOT_TRAINED = {"frozen": [], "absent": [], "share": 0.0, "helps": False, "optimizer": True}
 SYMMETRIC = {"layers": ["0.weight"], "helps": True, "stuck": True}
 SADDLE = {
     "verdict": "saddle",
@@ -16,6 +16,7 @@ SADDLE = {
     "gradient_norm": 1e-9,
     "drop": 0.5,
     "near": True,
+    "plateau": False,
     "helps": True,
     "stuck": True,
     "tried": True,
@@ -49,6 +50,7 @@ IMPROVING = {
     "drift": 0.1,
     "window": 100,
     "unit": 2.3,
+    "optimizer": True,
 }
 CONVERGED = {
     "slope": 1e-3,
@@ -66,6 +68,7 @@ CASES = [
     ("non-finite", NON_FINITE | {"place": "parameter 0.weight", "remedy": "lost"}, "supported", "proven"),
     ("non-finite", NON_FINITE | {"place": "the log", "step": 7, "remedy": "log"}, "supported", "proven"),
     ("parameters-not-trained", NOT_TRAINED, "refuted", ""),
+    ("parameters-not-trained", NOT_TRAINED | {"optimizer": False}, "refuted", ""),
     ("parameters-not-trained", NOT_TRAINED | {"frozen": ["w"], "share": 1.0}, "supported", "proven"),
     ("parameters-not-trained", NOT_TRAINED | {"absent": ["w"], "share": 0.5}, "refuted", ""),
     (
@@ -81,6 +84,7 @@ CASES = [
     ("symmetric-initialization", SYMMETRIC | {"layers": []}, "refuted", ""),
     ("saddle-point", SADDLE, "supported", "tried"),
     ("saddle-point", SADDLE | {"near": False}, "refuted", ""),
+    ("saddle-point", SADDLE | {"near": False, "plateau": True}, "refuted", ""),
     ("saddle-point", SADDLE | {"helps": False}, "refuted", ""),
     ("saddle-point", SADDLE | {"tried": False, "helps": False}, "undecided", ""),
     ("gradient-flat", FLAT, "supported", "tried"),

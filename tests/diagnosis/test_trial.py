@@ -162,3 +162,7 @@ def test_an_optimizer_with_a_closure():
     bench = Bench(dk.Objective(model, nn.MSELoss(), data), lambda: Twin.of(model, optimizer), 8, 0, 10.0)
     bench._num_steps = 8
     assert np.isfinite(bench.run(arms.AS_IS).loss).all()
+
+
+def test_batches_of_one_example():
+    assert np.isfinite(noisy(batch_size=1).run(arms.AS_IS).loss).all()

@@ -45,7 +45,7 @@ def measure(case: Case) -> Evidence:
 def _arms(case: Case) -> list[Arm]:
     """What else could have lowered the loss; most have run already."""
     rates = [arms.rate_times(f) for f in (0.1, 10.0)]
-    return [*rates, arms.LARGER_BATCH] if case.batch_size < case.objective.num_examples else rates
+    return [*rates, arms.LARGER_BATCH] if case.batch_size < case.everything.num_examples else rates
 
 
 def judge(evidence: Evidence) -> Judgement:

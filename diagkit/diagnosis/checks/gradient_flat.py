@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from diagkit.diagnosis import arms
-from diagkit.diagnosis.case import Case
+from diagkit.diagnosis.case import FLAT, Case
 from diagkit.diagnosis.check import REFUTED, SUPPORTED_BY_TRIAL, UNDECIDED, Check, Evidence, Judgement
 from diagkit.diagnosis.trial import Trial
 from diagkit.diagnosis.twin import can_start_afresh
 
-FLAT_SLOPE = 0.02  # relative slope below which the gradient leads nowhere
 FLAT_RATIO = 0.1  # gradient norm against that of fresh networks
 ADAM_RATE = 1e-2
 
@@ -27,12 +26,13 @@ def measure(case: Case) -> Evidence:
         "remedy": "",
         "high": case.is_high,
     }
-    if not case.is_high or case.nothing_to_gain or case.place.verdict == "saddle":
+    saddle = case.place.verdict == "saddle" and not case.is_plateau
+    if not case.is_high or case.nothing_to_gain or saddle:
         return Evidence(numbers, (case.place,))
     fresh = case.fresh_gradient_norm
     numbers["ratio"] = None if fresh is None else case.gradient_norm / max(fresh, 1e-300)
     small = numbers["ratio"] is not None and numbers["ratio"] <= FLAT_RATIO
-    numbers["flat"] = bool(slope <= FLAT_SLOPE or small) and case.is_stuck
+    numbers["flat"] = bool(slope <= FLAT or small) and case.is_stuck
     if not numbers["flat"]:
         return Evidence(numbers, (case.place,))
     best = _best_remedy(case)
@@ -65,7 +65,7 @@ def answer(evidence: Evidence, judgement: Judgement) -> str:
         return f"Yes ({gradient}): the loss is high and the slope leads nowhere."
     if not evidence["high"]:
         return f"No: the loss is not high ({gradient})."
-    if evidence["verdict"] == "saddle":
+    if evidence["verdict"] == "saddle" and not evidence["flat"]:
         return f"No: it is a saddle ({gradient})."
     if not evidence["flat"]:
         return f"No ({gradient})."

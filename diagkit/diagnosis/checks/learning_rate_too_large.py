@@ -40,7 +40,7 @@ def measure(case: Case) -> Evidence:
     elif case.is_stuck and case.is_high and can_start_afresh(case.model):
         # Too large a step may have destroyed the network for good: try the same from a fresh one.
         same = case.bench.run(arms.FRESH)
-        fresh = {f: case.try_out(arms.fresh_rate_times(f), arms.FRESH) for f in FACTORS}
+        fresh = {f: case.try_afresh(arms.fresh_rate_times(f)) for f in FACTORS}
         factor = max(fresh, key=lambda f: fresh[f].effect)
         stuck_afresh = float(np.minimum(same.level, case.bench.ceiling).mean()) > case.high
         numbers |= {"fresh": True, "factor": factor}
@@ -57,7 +57,7 @@ def is_noise(case: Case, lower: Trial) -> bool:
     """
     if case.baseline is not None and case.loss > case.baseline:
         return False
-    if case.batch_size >= case.objective.num_examples or (case.stability_ratio or 0.0) >= 1.0:
+    if case.batch_size >= case.everything.num_examples or (case.stability_ratio or 0.0) >= 1.0:
         return False
     larger = case.try_out(arms.LARGER_BATCH)
     return larger.interval[0] > 0 and larger.effect >= AS_GOOD * lower.effect

@@ -17,7 +17,7 @@ def measure(case: Case) -> Evidence:
         "helps": False,
         "lower": None,
     }
-    if case.nothing_to_gain or case.optimizer is None or case.batch_size >= case.objective.num_examples:
+    if case.nothing_to_gain or case.optimizer is None or case.batch_size >= case.everything.num_examples:
         return Evidence(numbers)
     lower = case.try_out(arms.rate_times(0.1))
     numbers["lower"] = lower.effect

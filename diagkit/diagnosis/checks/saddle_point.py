@@ -14,6 +14,7 @@ def measure(case: Case) -> Evidence:
     drop = escape.loss_before - escape.loss_after
     by_gradient = case.gradient_norm * abs(escape.step)
     near = place.verdict == "saddle" or (escape.escaped and by_gradient <= NEGLIGIBLE * drop)
+    near = near and not case.is_plateau  # flat in every direction: for the next question
     trial, helps = None, False
     if near and escape.escaped and not case.nothing_to_gain:
         trial = case.try_out(
@@ -26,6 +27,7 @@ def measure(case: Case) -> Evidence:
         "gradient_norm": place.gradient_norm,
         "drop": drop,
         "near": near,
+        "plateau": case.is_plateau,
         "helps": helps,
         "stuck": near and not case.nothing_to_gain and case.is_stuck,
         "tried": trial is not None,
@@ -49,6 +51,8 @@ def answer(evidence: Evidence, judgement: Judgement) -> str:
             f"lowers it by {evidence['drop']:.3g}."
         )
     if not evidence["near"]:
+        if evidence["plateau"]:
+            return f"No ({gradient}): the curvature leads nowhere either."
         return f"No ({gradient}): " + (
             "the gradient is not negligible against the negative curvature."
             if evidence["curvature"] < 0

@@ -1,0 +1,53 @@
+"""How many examples a diagnosis can afford: those it trains on, and the fewer that it measures on."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from diagkit.objective import Objective, tensors_in, thinned
+
+MOST_EXAMPLES = 4096
+MOST_ELEMENTS = 1 << 25  # of the inputs in all: 128 MB of float32
+FEWEST = 64
+GROWTH = 4
+
+
+def examples_to_read(data: Any) -> int:
+    """Up to 4096 examples, fewer where each is large."""
+    example = _one_example(data)
+    elements = max((t.numel() for t in tensors_in(example)), default=1)
+    return max(FEWEST, min(MOST_EXAMPLES, MOST_ELEMENTS // max(elements, 1)))
+
+
+def _one_example(data: Any) -> Any:
+    """An example to see its size; () where none can be had without consuming the data."""
+    if isinstance(data, DataLoader):
+        data = data.dataset
+    if isinstance(data, (tuple, list)) and len(data) == 2 and isinstance(data[0], Tensor):
+        return data[0][:1]
+    try:
+        return data[0] if hasattr(data, "__len__") and len(data) else ()
+    except (TypeError, KeyError, IndexError, NotImplementedError):
+        return ()
+
+
+def affordable(obj: Objective, seconds: float) -> Objective:
+    """A random part of the examples on which one gradient takes at most about ``seconds``.
+
+    Tried on 64 examples, four times as many, and so on: a pass has a fixed cost, so that few examples say
+    little about many.
+    """
+    number = FEWEST
+    while number < obj.num_examples:
+        part = thinned(obj, number, obj.fixed.seed)
+        part.gradient()  # warm
+        started = time.perf_counter()
+        part.gradient()
+        if GROWTH * (time.perf_counter() - started) > seconds:
+            return part
+        number *= GROWTH
+    return obj
