@@ -14,6 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from browser.lab import DARK, Opened, opened, running_lab
+from PIL import Image
 
 NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "00_start_here.ipynb"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -36,6 +37,7 @@ def take(shown: Opened, folder: Path) -> None:
     report = shown.panel.locator(".dk-report")
     report.wait_for()
     report.screenshot(path=folder / "report.png")
+    few_colours(folder / "report.png")
     shown.panel.screenshot(path=folder / "panel.png")
     pictures = page.locator(".jp-OutputArea-output.jp-RenderedImage")
     for name, number in zip(FIGURES, range(pictures.count()), strict=False):
@@ -43,6 +45,11 @@ def take(shown: Opened, folder: Path) -> None:
     for number in range(page.locator(".jp-Cell").count()):
         page.locator(".jp-Cell").nth(number).screenshot(path=folder / f"cell_{number:02d}.png")
     print(f"errors: {shown.errors()}; pictures: {shown.images()}; page errors: {shown.page_errors}")
+
+
+def few_colours(picture: Path) -> None:
+    """A third of the size: flat areas and text need no more than 256 colours."""
+    Image.open(picture).convert("RGB").quantize(256).save(picture, optimize=True)
 
 
 def main(arguments: list[str]) -> None:

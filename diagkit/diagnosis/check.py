@@ -55,7 +55,8 @@ class Check:
     needs : what must be given, out of "optimizer", "history"; without it the check is not asked.
     measure : Case -> Evidence. judge : Evidence -> Judgement. answer : Evidence, Judgement -> one sentence.
     remedy : Evidence -> what to do. code : lines to paste. source : where the rule comes from.
-    outcome : not a fault but a way to be well, such as "converged".
+    outcome : not a fault but a way to be well, such as "converged". dear : costs several trials. Neither is
+        asked once a fault explains the stall.
     """
 
     cause: str
@@ -71,4 +72,5 @@ class Check:
     code: str = ""
     needs: tuple[str, ...] = ()
     outcome: bool = False
+    dear: bool = False
     before_objective: bool = False  # asked before anything else, since it can make measuring impossible

@@ -141,7 +141,7 @@ def _climb(case: Case) -> tuple[list[tuple[Check, Finding]], list[Question]]:
                 else ""
             )
             faults = [finding.cause for _, finding in found if finding.verdict == "supported"]
-            if check.outcome and faults and not reason:
+            if (check.outcome or check.dear) and faults and not reason:
                 reason = f"not asked: {faults[0]} explains the stall"
             if reason:
                 questions.append(Question(check.question, check.cause, reason, False, "", 0.0))

@@ -15,6 +15,7 @@ from diagkit.errors import InputError
 from diagkit.widgets.app import Job, Screen
 
 Arguments = Mapping[str, Any]  # what dk.diagnose takes, by name
+FEW = 6  # patients, for each of which there is room for a button
 INVITATION = "Press Run: the diagnosis takes a few seconds."
 
 
@@ -75,9 +76,9 @@ class DiagnosisPanel:
         self._question = ""
         self._job: Job | None = None
         self.screen = Screen()
-        self.choice = widgets.Dropdown(
-            options=list(self.patients), value=self.settings.patient, description="patient"
-        )
+        # In a list, JupyterLab takes arrow keys and letters for its own: "r" would turn the cell into text.
+        choices = widgets.ToggleButtons if len(self.patients) <= FEW else widgets.Dropdown
+        self.choice = choices(options=list(self.patients), value=self.settings.patient, description="patient")
         self.run_button = widgets.Button(description="Run", icon="play", button_style="primary")
         self.stop_button = widgets.Button(description="Stop", icon="stop", disabled=True)
         self.bar = widgets.IntProgress(min=0, max=1, layout=widgets.Layout(width="12em"))
@@ -86,8 +87,8 @@ class DiagnosisPanel:
         self.choice.observe(self.screen.on_main(self._choose), "value")
         self.run_button.on_click(self.screen.on_main(lambda _: self.start()))
         self.stop_button.on_click(self.screen.on_main(lambda _: self.stop()))
-        controls = widgets.HBox([self.choice, self.run_button, self.stop_button, self.bar, self.status])
-        self.widget = widgets.VBox([controls, self.screen.errors, self.view])
+        controls = widgets.HBox([self.run_button, self.stop_button, self.bar, self.status])
+        self.widget = widgets.VBox([self.choice, controls, self.screen.errors, self.view])
 
     @property
     def result(self) -> Report:

@@ -26,6 +26,8 @@ LEFT_OUT = ("DIAGKIT_", "PYTEST_", "JUPYTER", "IPYTHON", "MPLBACKEND")  # of the
 NOTEBOOK_MODEL = "window.jupyterapp.shell.currentWidget.content.model.toJSON()"
 SESSION = "window.jupyterapp.shell.currentWidget?.sessionContext"
 DARK = {"@jupyterlab/apputils-extension/themes": {"theme": "JupyterLab Dark"}}
+# Cells out of sight would be taken off the page, and a test could not find them.
+WHOLE = {"@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"}}
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def running_lab(notebook: Path, home: Path, settings: dict[str, Any] | None = No
     folder = home / "notebooks"
     folder.mkdir(parents=True)
     shutil.copy(notebook, folder)
-    for name, value in (settings or {}).items():
+    for name, value in {**WHOLE, **(settings or {})}.items():
         file = home / "settings" / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(value))

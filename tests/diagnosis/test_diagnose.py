@@ -13,6 +13,7 @@ import diagkit as dk
 from diagkit.diagnosis.checks import all_checks
 
 MSE = nn.MSELoss()
+pytestmark = pytest.mark.usefixtures("short_trials")
 
 
 def model(seed=0):
@@ -52,13 +53,13 @@ def test_histories_of_every_kind_agree(torch_data):
     optimizer = sgd(net, 1e-5)
     run = dk.train(net, MSE, torch_data, optimizer=optimizer, epochs=30, batch_size=8)
     losses = [float(v) for v in run.history.loss]
-    kinds = [run, run.history, {"loss": losses}, losses, np.array(losses)]
-    reports = [dk.diagnose(net, MSE, torch_data, optimizer=optimizer, history=h, budget=4) for h in kinds]
+    kinds = [run, run.history, {"loss": losses}, np.array(losses)]
+    reports = [dk.diagnose(net, MSE, torch_data, optimizer=optimizer, history=h) for h in kinds]
     assert {report.cause for report in reports} == {"learning-rate-too-small"}
 
 
 def test_without_optimizer_the_rate_is_not_judged(torch_data):
-    report = dk.diagnose(model(), MSE, torch_data, budget=10)
+    report = dk.diagnose(model(), MSE, torch_data)
     asked = {question.cause: question for question in report.questions}
     for cause in ("learning-rate-too-large", "learning-rate-too-small", "noise-floor"):
         assert not asked[cause].asked
@@ -76,7 +77,7 @@ def test_step_with_dict_batches(torch_data):
         return ((network(batch["x"]) - batch["y"]) ** 2).mean()
 
     optimizer = sgd(net, 1e-6)
-    report = dk.diagnose(net, None, batches, step=step, optimizer=optimizer, budget=15)
+    report = dk.diagnose(net, None, batches, step=step, optimizer=optimizer)
     assert report.cause == "learning-rate-too-small"
     assert report.loss == pytest.approx(MSE(net(X), y).item(), rel=1e-5)
 
@@ -84,7 +85,7 @@ def test_step_with_dict_batches(torch_data):
 def test_shuffling_loader(torch_data):
     net = model()
     loader = DataLoader(TensorDataset(*torch_data), batch_size=8, shuffle=True)
-    report = dk.diagnose(net, MSE, loader, optimizer=sgd(net, 1e-6), budget=15)
+    report = dk.diagnose(net, MSE, loader, optimizer=sgd(net, 1e-6))
     assert report.cause == "learning-rate-too-small"
     assert any("of 8 examples" in note for note in report.notes)
 
@@ -92,7 +93,7 @@ def test_shuffling_loader(torch_data):
 def test_same_seed_same_report(torch_data):
     net = model()
     a, b = (
-        dk.diagnose(net, MSE, torch_data, optimizer=sgd(net, 1e-4), history=[1.0] * 50, budget=60, seed=3)
+        dk.diagnose(net, MSE, torch_data, optimizer=sgd(net, 1e-4), history=[1.0] * 50, seed=3)
         for _ in range(2)
     )
     assert a.cause == b.cause
@@ -132,7 +133,7 @@ def test_the_stop_button(torch_data):
 
 
 def test_arguments_for_checks_to_come_are_named(torch_data):
-    report = dk.diagnose(model(), MSE, torch_data, val_data=torch_data, budget=5)
+    report = dk.diagnose(model(), MSE, torch_data, val_data=torch_data)
     assert any("val_data" in text for text in report.not_seen)
 
 
@@ -150,7 +151,7 @@ def test_the_report_is_ranked_and_tells_its_price(torch_data):
     net = model()
     for p in net.parameters():
         nn.init.zeros_(p)
-    report = dk.diagnose(net, MSE, torch_data, optimizer=sgd(net), budget=20)
+    report = dk.diagnose(net, MSE, torch_data, optimizer=sgd(net))
     order = [f.verdict for f in report.findings]
     assert order == sorted(order, key=["supported", "undecided", "refuted"].index)
     assert report.cause == report.findings[0].cause == report.top.cause == "symmetric-initialization"

@@ -7,6 +7,7 @@ import pytest
 import diagkit as dk
 from leave_no_trace import Ward, Witness
 
+pytestmark = pytest.mark.usefixtures("short_trials")
 ERRORS = {"error": RuntimeError("the fuse has burnt"), "interrupt": KeyboardInterrupt("the fuse has burnt")}
 
 
@@ -19,7 +20,7 @@ def diagnose(ward, **options):
 def test_ending_well():
     ward = Ward()
     witness = Witness(ward)
-    assert diagnose(ward, budget=3).cause
+    assert diagnose(ward).cause
     assert witness.changes() == []
     assert witness.data_order_is_kept()
 
@@ -32,7 +33,7 @@ def test_ending_badly(kind, call):
     witness = Witness(ward)
     ward.fuse.arm(call, ERRORS[kind])
     with contextlib.suppress(RuntimeError, dk.InputError, KeyboardInterrupt):
-        diagnose(ward, budget=2)
+        diagnose(ward)
         assert kind == "error"
     assert witness.changes() == []
     assert witness.data_order_is_kept()

@@ -99,4 +99,5 @@ CHECK = Check(
     code="for group in optimizer.param_groups:\n    group['lr'] *= 0.1",
     source="stability limit 2/eta and its relatives; tried against a full batch at the same rate",
     needs=("optimizer",),
+    dear=True,
 )

@@ -85,4 +85,5 @@ CHECK = Check(
     code="for group in optimizer.param_groups:\n    group['lr'] *= 10",
     source="tried from the same checkpoint; stability limit 2/eta and its relatives",
     needs=("optimizer",),
+    dear=True,
 )

@@ -72,4 +72,5 @@ CHECK = Check(
     code="scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=num_steps)",
     source="stationary variance of SGD on a quadratic, eta sigma^2 / (lambda (2 - eta lambda)); both tried",
     needs=("optimizer",),
+    dear=True,
 )

@@ -84,8 +84,8 @@ CHECK = Check(
     remedy=lambda evidence: (
         "Train longer; nothing here needs repair."
         if evidence["in_log"] or evidence["optimizer"]
-        else "This place is no trap: Adam goes down from here. If your own run does not, the trouble is in how "
-        "it is trained: give optimizer= and history=."
+        else "This place is no trap: Adam goes down from here. If your own run does not, the trouble is in "
+        "how it is trained: give optimizer= and history=."
     ),
     source="slope of block means over the last quarter against its standard error",
     outcome=True,
