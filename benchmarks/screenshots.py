@@ -13,8 +13,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from browser.lab import DARK, Opened, opened, running_lab
 from PIL import Image
+
+from browser.lab import DARK, Opened, opened, running_lab
 
 NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "00_start_here.ipynb"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -32,6 +33,7 @@ def find_browser() -> str:
 def take(shown: Opened, folder: Path) -> None:
     page = shown.page
     page.screenshot(path=folder / "start_notebook.png")
+    few_colours(folder / "start_notebook.png")
     page.set_viewport_size(TALL)
     shown.run_all()
     report = shown.panel.locator(".dk-report")

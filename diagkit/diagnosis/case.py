@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -55,7 +55,6 @@ class Case:
     history: History | None = None
     budget: float = 60.0
     seed: int = 0
-    given: frozenset[str] = field(default_factory=frozenset)
 
     @cached_property
     def objective(self) -> Objective:
@@ -217,13 +216,18 @@ class Case:
         return float(fall.mean()), float(spread)
 
     def helps(self, trial: Trial) -> bool:
-        """A remedy helps where its effect exceeds its interval and is material.
+        """A remedy helps where its effect exceeds its interval and is material."""
+        return trial.interval[0] > 0 and self.is_material(trial.effect, trial.ceiling / CEILING)
 
-        Material: 3 % of the unit of loss and a tenth of the present loss.
-        """
-        unit, loss = (min(value, trial.ceiling / CEILING) for value in (self.unit, abs(self.loss)))
-        material = max(MATERIAL_UNIT * unit, MATERIAL_LOSS * loss)
-        return trial.interval[0] > 0 and trial.effect > material
+    def is_material(self, gain: float, most: float = np.inf) -> bool:
+        """More than 3 % of the unit of loss and a tenth of the present loss, both counted up to ``most``."""
+        unit, loss = min(self.unit, most), min(abs(self.loss), most)
+        return gain > max(MATERIAL_UNIT * unit, MATERIAL_LOSS * loss)
+
+    @cached_property
+    def knows_batches(self) -> bool:
+        """The data came cut as the run sees them: a trial has the noise of the run."""
+        return isinstance(self.train_data, DataLoader) or len(self._cuts) > 1
 
     @cached_property
     def is_stuck(self) -> bool:

@@ -75,7 +75,7 @@ def test_the_start_notebook_in_jupyterlab(tmp_path, chromium):
 
         # The first report is still there.
         choose_by_keyboard(shown, "zero-initialized")
-        assert "symmetric-initialization" in wait_for(lambda: verdict(shown), 20)
+        wait_for(lambda: "symmetric-initialization" in verdict(shown), 20)
 
         assert shown.errors() == []
         assert shown.dialogs() == []

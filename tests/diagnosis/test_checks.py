@@ -12,6 +12,7 @@ NOT_TRAINED = {"frozen": [], "absent": [], "share": 0.0, "helps": False, "optimi
 SYMMETRIC = {"layers": ["0.weight"], "helps": True, "stuck": True}
 SADDLE = {
     "verdict": "saddle",
+    "certified": False,
     "curvature": -0.2,
     "gradient_norm": 1e-9,
     "drop": 0.5,
@@ -86,6 +87,7 @@ CASES = [
     ("saddle-point", SADDLE | {"near": False}, "refuted", ""),
     ("saddle-point", SADDLE | {"near": False, "plateau": True}, "refuted", ""),
     ("saddle-point", SADDLE | {"helps": False}, "refuted", ""),
+    ("saddle-point", SADDLE | {"helps": False, "certified": True}, "supported", "proven"),
     ("saddle-point", SADDLE | {"tried": False, "helps": False}, "undecided", ""),
     ("gradient-flat", FLAT, "supported", "tried"),
     ("gradient-flat", FLAT | {"helps": False}, "undecided", ""),

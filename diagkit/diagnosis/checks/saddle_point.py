@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from diagkit.diagnosis import arms
 from diagkit.diagnosis.case import Case
-from diagkit.diagnosis.check import REFUTED, SUPPORTED_BY_TRIAL, UNDECIDED, Check, Evidence, Judgement
+from diagkit.diagnosis.check import (
+    REFUTED,
+    SUPPORTED_BY_PROOF,
+    SUPPORTED_BY_TRIAL,
+    UNDECIDED,
+    Check,
+    Evidence,
+    Judgement,
+)
 
 NEGLIGIBLE = 0.1  # gradient's share in the drop of the escape, below which curvature is the only way out
 
@@ -21,7 +29,11 @@ def measure(case: Case) -> Evidence:
             arms.from_point(case.objective, escape.theta, "one step off the saddle, then as before")
         )
         helps = case.helps(trial)
+    # At a certified saddle the gradient of all data is zero. A run that is seen to leave it by its own noise
+    # is not stuck there; a trial with another optimizer, or with batches that we had to guess, shows nothing.
+    seen_to_leave = case.optimizer is not None and case.knows_batches and not case.is_stuck if near else False
     numbers = {
+        "certified": place.verdict == "saddle" and near and case.is_material(drop) and not seen_to_leave,
         "verdict": place.verdict,
         "curvature": escape.curvature,
         "gradient_norm": place.gradient_norm,
@@ -40,11 +52,18 @@ def judge(evidence: Evidence) -> Judgement:
         return REFUTED
     if evidence["tried"] and evidence["helps"]:
         return SUPPORTED_BY_TRIAL
+    if evidence["certified"]:
+        return SUPPORTED_BY_PROOF
     return UNDECIDED if evidence["stuck"] and not evidence["tried"] else REFUTED
 
 
 def answer(evidence: Evidence, judgement: Judgement) -> str:
     gradient = f"gradient norm {evidence['gradient_norm']:.2g}, lowest curvature {evidence['curvature']:.3g}"
+    if judgement.verdict == "supported" and not evidence["helps"]:
+        return (
+            f"Yes, certified ({gradient}): the gradient does not point down, one step along the negative "
+            f"curvature lowers the loss by {evidence['drop']:.3g}."
+        )
     if judgement.verdict == "supported":
         return (
             f"Yes ({gradient}): going on leaves the loss where it is, one step along the negative curvature "
