@@ -114,4 +114,7 @@ def _advancing(
             def advance_bar(n: int = 1) -> None:
                 bar.update(n)
 
-            yield advance_bar
+            try:
+                yield advance_bar
+            finally:
+                bar.total = bar.n  # a loop that was done early is done, not broken

@@ -80,7 +80,7 @@ def patient(name: str, seed: int = 0) -> Patient:
     Example
     -------
     >>> zero = patient("zero-initialized")
-    >>> zero.cause, round(zero.history.loss[-1], 4)
+    >>> zero.cause, round(float(zero.history.loss[-1]), 4)
     ('symmetric-initialization', 2.3026)
     """
     if name not in _BUILDERS:

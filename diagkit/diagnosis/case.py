@@ -13,7 +13,7 @@ from scipy import stats
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from diagkit.diagnosis import arms
+from diagkit.diagnosis import arms, scales
 from diagkit.diagnosis.baseline import constant_prediction_loss
 from diagkit.diagnosis.curve import Trend, trend
 from diagkit.diagnosis.examples import affordable, examples_to_read
@@ -33,13 +33,6 @@ from diagkit.training import History
 from diagkit.work import progress, watching
 
 DEFAULT_BATCH = 32
-TRIAL_SHARE = 0.6  # of the time budget
-PLACE_SHARE = 0.25  # of the time budget, for the spectrum at this point
-GRADIENT_SHARE = 1 / 1500  # of the time budget, for one gradient
-MATERIAL_UNIT, MATERIAL_LOSS = 0.03, 0.10  # a gain below these shares is not worth a change
-STILL_FALLING = 0.02  # share of the unit over a trial, or over the last quarter of a run
-FLAT = 0.02  # share of the unit below which a slope or a curvature leads nowhere within ||theta||
-CEILING = 1.5  # times the unit of loss: beyond knowing nothing, all losses are equally bad
 
 
 @dataclass
@@ -59,7 +52,7 @@ class Case:
     @cached_property
     def objective(self) -> Objective:
         """What is measured: so many examples that a gradient stays a small part of the budget."""
-        return affordable(self.everything, GRADIENT_SHARE * self.budget)
+        return affordable(self.everything, scales.GRADIENT_SHARE * self.budget)
 
     @cached_property
     def everything(self) -> Objective:
@@ -110,7 +103,7 @@ class Case:
     @cached_property
     def nothing_to_gain(self) -> bool:
         """A loss that cannot be negative has less left than what would count as help."""
-        return 0 <= self.loss <= MATERIAL_UNIT * self.unit
+        return 0 <= self.loss <= scales.MATERIAL_UNIT * self.unit
 
     @cached_property
     def relative_slope(self) -> float:
@@ -127,7 +120,7 @@ class Case:
         """
         length = max(float(self.objective.theta.norm()), 1.0)
         curvature = abs(min(self.escape.curvature, 0.0)) * length**2 / self.unit
-        return self.is_high and self.relative_slope <= FLAT and curvature <= FLAT
+        return self.is_high and self.relative_slope <= scales.FLAT and curvature <= scales.FLAT
 
     @cached_property
     def trend(self) -> Trend | None:
@@ -139,7 +132,7 @@ class Case:
 
     @cached_property
     def place(self) -> CriticalPoint:
-        with watching(budget=PLACE_SHARE * self.budget):
+        with watching(budget=scales.PLACE_SHARE * self.budget):
             return classify_critical_point(self.objective, seed=self.seed, max_hvps=150)
 
     @cached_property
@@ -182,9 +175,9 @@ class Case:
 
     @cached_property
     def bench(self) -> Bench:
-        seconds = TRIAL_SHARE * self.budget
+        seconds = scales.TRIAL_SHARE * self.budget
         bench = Bench(self.objective, self.twin, self.batch_size, self.seed, seconds, self.everything)
-        bench.ceiling = CEILING * self.unit
+        bench.ceiling = scales.CEILING * self.unit
         return bench
 
     def try_out(self, remedy: Arm, reference: Arm = arms.AS_IS) -> Trial:
@@ -196,7 +189,7 @@ class Case:
         There a lost run is one that ends at the loss of knowing nothing; how far above it does not matter.
         """
         lost = self.unit if self.baseline is None else self.baseline
-        return self.bench.compare(remedy, arms.FRESH, ceiling=CEILING * lost)
+        return self.bench.compare(remedy, arms.FRESH, ceiling=scales.CEILING * lost)
 
     @cached_property
     def drift(self) -> tuple[float, float]:
@@ -217,12 +210,12 @@ class Case:
 
     def helps(self, trial: Trial) -> bool:
         """A remedy helps where its effect exceeds its interval and is material."""
-        return trial.interval[0] > 0 and self.is_material(trial.effect, trial.ceiling / CEILING)
+        return trial.interval[0] > 0 and self.is_material(trial.effect, trial.ceiling / scales.CEILING)
 
     def is_material(self, gain: float, most: float = np.inf) -> bool:
         """More than 3 % of the unit of loss and a tenth of the present loss, both counted up to ``most``."""
         unit, loss = min(self.unit, most), min(abs(self.loss), most)
-        return gain > max(MATERIAL_UNIT * unit, MATERIAL_LOSS * loss)
+        return gain > max(scales.MATERIAL_UNIT * unit, scales.MATERIAL_LOSS * loss)
 
     @cached_property
     def knows_batches(self) -> bool:
@@ -233,9 +226,9 @@ class Case:
     def is_stuck(self) -> bool:
         """The run gains next to nothing: by its log where there is one, else by going on as before."""
         if self.trend is not None:
-            return not self.trend.is_falling or self.trend.fall < STILL_FALLING * self.unit
+            return not self.trend.is_falling or self.trend.fall < scales.STILL_FALLING * self.unit
         mean, half = self.drift
-        return mean < max(STILL_FALLING * self.unit, half)
+        return mean < max(scales.STILL_FALLING * self.unit, half)
 
     @cached_property
     def fresh_gradient_norm(self) -> float | None:

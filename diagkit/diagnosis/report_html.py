@@ -6,7 +6,7 @@ import base64
 from html import escape
 from typing import TYPE_CHECKING
 
-from diagkit.diagnosis.wording import SIGNS, badge, place_line, statement, verdict_kind
+from diagkit.diagnosis.wording import SIGNS, badge, explanation, place_line, verdict_kind
 from diagkit.result import Result
 
 if TYPE_CHECKING:
@@ -23,12 +23,21 @@ color:#111;background:#fff;padding:.6em .9em}
 .dk-report h3{margin:.1em 0;font-size:1.35em}.dk-report h4{margin:1em 0 .3em}
 .dk-report pre{background:#f3f3f3;padding:.5em .8em;margin:.3em 0;overflow:auto;color:#111}
 .dk-report table{border-collapse:collapse;margin:.3em 0}
-.dk-report td,.dk-report th{text-align:left;vertical-align:top;padding:.25em .7em;
+.dk-report table td,.dk-report table th{font-size:15px;text-align:left;vertical-align:top;padding:.25em .7em;
 border-bottom:1px solid #ddd;background:#fff;color:#111}
 .dk-report .dk-pictures{display:flex;flex-wrap:wrap;gap:.6em}
 .dk-report img{max-width:100%;height:auto}
 .dk-report .dk-quiet{color:#555}
 """
+
+
+KINDS = {
+    "CriticalPoint": "the ends of the spectrum",
+    "Escape": "the step off the saddle",
+    "Trial": "the remedy tried",
+    "History": "the log",
+    "GradientNoise": "the noise of the gradient",
+}
 
 
 def to_html(report: Report) -> str:
@@ -47,7 +56,7 @@ def to_html(report: Report) -> str:
 
 def _head(report: Report) -> str:
     kind = verdict_kind(report)
-    words = escape(report.headline if report.top is None else statement(report.top))
+    words = escape(report.headline if report.top is None else explanation(report.top))
     return (
         f'<div class="dk-head dk-{kind}"><h3>{SIGNS[kind]} {escape(report.cause)}</h3>'
         f"<p>{words}</p><p class='dk-quiet'>{escape(place_line(report))}</p></div>"
@@ -76,7 +85,8 @@ def _pictures(report: Report) -> str:
         pictures.append(_picture(trial, f"trial: {trial.remedy} against {trial.reference}"))
     if not pictures:
         return ""
-    return f'<h4>Where it is, and what helps</h4><div class="dk-pictures">{"".join(pictures)}</div>'
+    heading = "Where it is" + (", and what helps" if len(pictures) > 1 else "")
+    return f'<h4>{heading}</h4><div class="dk-pictures">{"".join(pictures)}</div>'
 
 
 def _questions(report: Report) -> str:
@@ -99,7 +109,7 @@ def _evidence(report: Report) -> str:
         for result in finding.evidence:
             if id(result) not in seen:
                 seen.add(id(result))
-                name = f"{finding.cause}: {type(result).__name__}"
+                name = f"{finding.cause}: {KINDS.get(type(result).__name__, type(result).__name__)}"
                 picture = _picture(result, name)
                 shown.append(
                     f"<details><summary>{escape(name)}</summary>{picture}{result._repr_html_()}</details>"

@@ -29,6 +29,12 @@ def statement(finding: Finding) -> str:
     return f"{finding.cause} ({sure}): {finding.meaning}."
 
 
+def explanation(finding: Finding) -> str:
+    """Meaning and certainty, for where the cause stands above it already."""
+    sure = CERTAINTIES.get(finding.certainty, finding.certainty)
+    return f"{finding.meaning[:1].upper()}{finding.meaning[1:]} ({sure})."
+
+
 def place_line(report: Report) -> str:
     """Loss, what knowing nothing would cost, and the kind of place, as far as they were measured."""
     parts = []

@@ -17,6 +17,7 @@ from diagkit.result import Result
 from diagkit.work import interrupted
 
 MAX_DOUBLINGS = 100  # from 1e-22, where the loss is 0, to 1e8
+PICTURE = 16  # further points, so that the line can be drawn
 DROP_LIMIT = 1e-3  # stop doubling where a further step gains less than this share of the drop so far
 
 
@@ -103,6 +104,10 @@ def escape_saddle(obj: Objective, point: CriticalPoint | None = None, *, seed: i
         first = float(steps_for(here, curvature, loss_noise(here))[1])
         for sign in (1.0, -1.0):
             line |= _follow(here, theta, sign * v, before, first, sign)
+        if best := min(line, key=lambda x: (not np.isfinite(line[x]), line[x])):
+            line |= {
+                float(x): here.loss(theta + float(x) * v) for x in np.linspace(-best, best, PICTURE) * 1.3
+            }
     t = np.array(sorted(line))
     loss = np.array([line[x] for x in t])
     best = int(np.nanargmin(loss))

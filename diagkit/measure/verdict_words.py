@@ -29,7 +29,7 @@ def _place(verdict: str, f: Facts, index: int | None) -> str:
         )
     known = f"Proven: critical to tolerance ({gradient})"
     if verdict == "saddle":
-        count = f", {index} negative eigenvalues in all" if index is not None else ""
+        count = "" if index is None else f", {index} negative eigenvalue{'s' if index != 1 else ''} in all"
         return (
             f"{known}, with a direction of curvature {f.lowest:.3g} < 0 along which a finite step lowers the "
             f"loss, and one of curvature {f.highest:.3g} > 0{count}: a saddle."

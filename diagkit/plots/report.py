@@ -28,8 +28,9 @@ def draw_report(result: Report, ax: Axes | None = None) -> Drawn:
 
 
 def surface_options(report: Report) -> dict[str, Any]:
-    """The escape goes on the surface where it lies in its plane."""
-    if report.escape is None or not report.escape.escaped or report.surface is None:
+    """The escape goes on the surface where it matters: at a saddle that was found."""
+    at_saddle = any(finding.cause == "saddle-point" for finding in report.supported)
+    if report.escape is None or not report.escape.escaped or report.surface is None or not at_saddle:
         return {}
     return {"escape": report.escape}
 

@@ -113,7 +113,8 @@ class DiagnosisPanel:
         settings = self.settings
         self.screen.clear()
         self.bar.value, self._question = 0, ""
-        self.run_button.disabled, self.stop_button.disabled, self.choice.disabled = True, False, True
+        # Run stays enabled, or the keyboard would lose its place; a second press does nothing.
+        self.stop_button.disabled, self.choice.disabled = False, True
         self.status.value = "getting ready ..."
 
         def work() -> Report:
@@ -166,7 +167,7 @@ class DiagnosisPanel:
     def _end(self, report: Report | None, error: BaseException | None) -> None:
         if self._job is not None and self._job.is_running:
             return  # this was the end of an earlier job
-        self.run_button.disabled, self.stop_button.disabled, self.choice.disabled = False, True, False
+        self.stop_button.disabled, self.choice.disabled = True, False
         if error is None:
             self.status.value = "drawing the report ..."
             self._show()

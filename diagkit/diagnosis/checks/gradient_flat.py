@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from diagkit.diagnosis import arms
-from diagkit.diagnosis.case import FLAT, Case
+from diagkit.diagnosis.case import Case
 from diagkit.diagnosis.check import REFUTED, SUPPORTED_BY_TRIAL, UNDECIDED, Check, Evidence, Judgement
+from diagkit.diagnosis.scales import FLAT
 from diagkit.diagnosis.trial import Trial
 from diagkit.diagnosis.twin import can_start_afresh
 

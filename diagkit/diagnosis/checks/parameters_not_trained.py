@@ -24,7 +24,9 @@ def measure(case: Case) -> Evidence:
     trial, helps = None, False
     if idle and not case.nothing_to_gain:
         trial = case.try_out(arms.THAWED)
-        helps = case.helps(trial) and case.is_stuck
+        # Freezing a part on purpose is common and limits what the rest can reach; it is called the trouble
+        # only where the rest reaches next to nothing. Leaving a trainable tensor out is seldom on purpose.
+        helps = case.helps(trial) and case.is_stuck and (case.is_high or bool(absent))
     numbers = {
         "frozen": frozen,
         "absent": absent,
@@ -54,7 +56,9 @@ def answer(evidence: Evidence, judgement: Judgement) -> str:
     share = f"{100 * evidence['share']:.0f} % of the parameters"
     if judgement.verdict == "supported":
         return f"No: {' and '.join(parts)}, {share}; nothing can improve them."
-    return f"Not all: {' and '.join(parts)}, {share}; training them as well would not change the picture."
+    return (
+        f"Not all: {' and '.join(parts)}, {share}; the others do well enough, or training all is no better."
+    )
 
 
 CHECK = Check(

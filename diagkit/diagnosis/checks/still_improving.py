@@ -55,7 +55,7 @@ def judge(evidence: Evidence) -> Judgement:
 def answer(evidence: Evidence, judgement: Judgement) -> str:
     if evidence["fall"] is not None:
         text = (
-            f"over the last {evidence['window']} steps of the log the loss fell by {evidence['fall']:.3g} +- "
+            f"over the last {evidence['window']} steps of the log the loss fell by {evidence['fall']:.3g} ± "
             f"{evidence['sem']:.2g}"
         )
     elif evidence["drift"] is not None:
