@@ -91,7 +91,7 @@ def regression_decayed(seed: int) -> dict[str, Any]:
 
 @admit("iris-sgd", "healthy")
 def iris_sgd(seed: int) -> dict[str, Any]:
-    """Iris with plain SGD."""
+    """A small network on the iris flowers, trained with plain SGD."""
     model = mlp(4, 16, 3, activation=nn.Tanh, seed=seed)
     sgd = torch.optim.SGD(model.parameters(), lr=0.1)
     return trained(model, CE, table("iris"), sgd, seed=seed, batch_size=16, epochs=100)

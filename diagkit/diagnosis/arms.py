@@ -17,8 +17,10 @@ from diagkit.diagnosis.twin import (
 from diagkit.objective import Objective
 
 AS_IS = Arm("as is", "as before", lambda twin, seed: twin)
-TIMES = 16
-LARGER_BATCH = Arm("larger batch", f"{TIMES} times the batch", lambda twin, seed: enlarge_batch(twin, TIMES))
+TIMES = 16  # fewer where that many examples in a step would take too long: see Bench
+LARGER_BATCH = Arm(
+    "larger batch", f"a batch up to {TIMES} times as large", lambda twin, seed: enlarge_batch(twin, TIMES)
+)
 THAWED = Arm("thawed", "all parameters trained", lambda twin, seed: thaw(twin))
 FRESH = Arm("fresh", "freshly initialized, same settings", lambda twin, seed: start_afresh(twin, seed))
 

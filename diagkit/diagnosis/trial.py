@@ -20,6 +20,7 @@ from diagkit.work import interrupted, progress, seconds_left
 if TYPE_CHECKING:
     import pandas as pd
 
+DEAREST_BATCH = 512  # examples in a step of a trial with larger batches, or four times the batch
 NUM_SEEDS = 4
 LENGTHS = (20, 30, 50, 80, 120, 200)  # steps of a run: few choices, so that timing seldom changes them
 GRID = 8  # points at which the loss over all data is looked at
@@ -221,7 +222,7 @@ class Bench:
 
     def _batches(self, times: int, seed: int) -> Iterator[Any]:
         generator = torch.Generator().manual_seed(seed)
-        batch_size = self.batch_size * times
+        batch_size = self.batch_size * min(times, max(4, DEAREST_BATCH // self.batch_size))
         while True:
             if self.pool is None:  # batches that do not fit together are used as they were cut
                 for index in torch.randperm(len(self.cuts), generator=generator).tolist():

@@ -46,7 +46,7 @@ def answer(evidence: Evidence, judgement: Judgement) -> str:
             else f"noise equals signal only at {scale:.3g} examples"
         )
         return (
-            f"Yes: a tenth of the rate and {arms.TIMES} times the batch both lower the loss (by "
+            f"Yes: a tenth of the rate and a larger batch at the same rate both lower the loss (by "
             f"{evidence['lower']:.3g} and {evidence['larger']:.3g}) where {evidence['batch_size']} examples "
             f"at this rate hover; {known}."
         )
