@@ -7,6 +7,7 @@ A loop that is interrupted returns what it has, marked ``complete=False``.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -107,8 +108,10 @@ def _advancing(
         listener(what, 0, total)
         yield advance
     else:
-        # One bar, for the outermost loop, and only where somebody watches: a terminal or a notebook.
-        seen = sys.stderr.isatty() or "ipykernel" in sys.modules
+        # One bar, for the outermost loop, and only where somebody watches: a terminal or a notebook, unless
+        # tqdm's own switch is set, as for notebooks that are executed to compare their output.
+        watched = sys.stderr.isatty() or "ipykernel" in sys.modules
+        seen = watched and not os.environ.get("TQDM_DISABLE")
         with tqdm(desc=what, total=total, delay=2.0, leave=False, disable=not (seen and outermost)) as bar:
 
             def advance_bar(n: int = 1) -> None:

@@ -75,7 +75,8 @@ def test_all_patients_are_built():
         assert {p.cause for p in built if p.half == half} == known
     assert sum(p.cause == "healthy" for p in built) >= 12
     for p in built:
-        assert len(p.story) > 20
+        assert p.story[0].isupper()
+        assert p.story.endswith(".")
         assert p.accepts(p.cause)
         assert p.arguments()["model"] is p.model
         assert p.name in repr(p)
