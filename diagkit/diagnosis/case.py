@@ -11,12 +11,11 @@ import numpy as np
 import torch
 from scipy import stats
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from diagkit.diagnosis import arms, scales
 from diagkit.diagnosis.baseline import constant_prediction_loss
 from diagkit.diagnosis.curve import Trend, trend
-from diagkit.diagnosis.examples import affordable, examples_to_read
+from diagkit.diagnosis.examples import affordable, came_cut, examples_to_read, step_size
 from diagkit.diagnosis.stability import stability
 from diagkit.diagnosis.trial import Arm, Bench, Trial
 from diagkit.diagnosis.twin import Twin, can_start_afresh, start_afresh
@@ -31,8 +30,6 @@ from diagkit.measure import (
 from diagkit.objective import Objective, merged, of_model, same_random_state
 from diagkit.training import History
 from diagkit.work import progress, watching
-
-DEFAULT_BATCH = 32
 
 
 @dataclass
@@ -147,13 +144,8 @@ class Case:
 
     @cached_property
     def batch_size(self) -> int:
-        """Examples per training step: the loader's, else the default of ``dk.train``."""
-        if isinstance(self.train_data, DataLoader) and self.train_data.batch_size:
-            return int(self.train_data.batch_size)
-        number = self.everything.num_examples
-        if len(self._cuts) > 1 and not isinstance(self.train_data, torch.utils.data.Dataset):
-            return int(np.median(self._cuts))
-        return min(DEFAULT_BATCH, number)
+        """Examples in a training step, guessed where the data do not tell."""
+        return step_size(self.train_data, self._cuts, self.optimizer)
 
     @cached_property
     def rate(self) -> float | None:
@@ -167,8 +159,6 @@ class Case:
             return None
         known = stability(self.objective, self.optimizer, float(self.place.largest.values[0]))
         return None if known is None else known.ratio
-
-    # -- interventions --------------------------------------------------------------------------------
 
     def twin(self) -> Twin:
         return Twin.of(self.model, self.optimizer)
@@ -208,9 +198,16 @@ class Case:
         )
         return float(fall.mean()), float(spread)
 
-    def helps(self, trial: Trial) -> bool:
-        """A remedy helps where its effect exceeds its interval and is material."""
-        return trial.interval[0] > 0 and self.is_material(trial.effect, trial.ceiling / scales.CEILING)
+    def helps(self, trial: Trial, *, hovering: bool = False) -> bool:
+        """Does the remedy end materially below the reference and the present loss, beyond the interval?
+
+        A reference that climbs because its batches were guessed makes nothing a remedy. Of a ``hovering`` run
+        the present loss is one point on a wave: it is left out where the batches are known.
+        """
+        most = trial.ceiling / scales.CEILING
+        if trial.interval[0] <= 0 or not self.is_material(trial.effect, most):
+            return False
+        return (hovering and self.knows_batches) or self.is_material(self.loss - trial.level, most)
 
     def is_material(self, gain: float, most: float = np.inf) -> bool:
         """More than 3 % of the unit of loss and a tenth of the present loss, both counted up to ``most``."""
@@ -220,11 +217,11 @@ class Case:
     @cached_property
     def knows_batches(self) -> bool:
         """The data came cut as the run sees them: a trial has the noise of the run."""
-        return isinstance(self.train_data, DataLoader) or len(self._cuts) > 1
+        return came_cut(self.train_data, self._cuts)
 
     @cached_property
     def is_stuck(self) -> bool:
-        """The run gains next to nothing: by its log where there is one, else by going on as before."""
+        """The run gains next to nothing, by its log or else by going on as before."""
         if self.trend is not None:
             return not self.trend.is_falling or self.trend.fall < scales.STILL_FALLING * self.unit
         mean, half = self.drift

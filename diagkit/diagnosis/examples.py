@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from diagkit.objective import Objective, tensors_in, thinned
 
@@ -14,6 +17,7 @@ MOST_EXAMPLES = 4096
 MOST_ELEMENTS = 1 << 25  # of the inputs in all: 128 MB of float32
 FEWEST = 64
 GROWTH = 4
+DEFAULT_BATCH = 32
 
 
 def examples_to_read(data: Any) -> int:
@@ -33,6 +37,22 @@ def _one_example(data: Any) -> Any:
         return data[0] if hasattr(data, "__len__") and len(data) else ()
     except (TypeError, KeyError, IndexError, NotImplementedError):
         return ()
+
+
+def came_cut(data: Any, cuts: Sequence[int]) -> bool:
+    """Were the batches cut by the user, rather than by us out of tensors or a dataset?"""
+    return isinstance(data, DataLoader) or (len(cuts) > 1 and not isinstance(data, Dataset | tuple | dict))
+
+
+def step_size(data: Any, cuts: Sequence[int], optimizer: torch.optim.Optimizer | None) -> int:
+    """Examples in a training step: the user's cut; all of them for L-BFGS; else the default of ``train``."""
+    if isinstance(data, DataLoader) and data.batch_size:
+        return int(data.batch_size)
+    if came_cut(data, cuts):
+        return int(np.median(cuts))
+    # A line search makes no sense on a function that changes under it.
+    whole = isinstance(optimizer, torch.optim.LBFGS)
+    return sum(cuts) if whole else min(DEFAULT_BATCH, sum(cuts))
 
 
 def affordable(obj: Objective, seconds: float) -> Objective:

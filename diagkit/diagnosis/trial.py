@@ -70,6 +70,11 @@ class Trial(Result):
     interval: tuple[float, float]
     ceiling: float = float("inf")
 
+    @property
+    def level(self) -> float:
+        """Loss that the remedy reaches: the mean over seeds of the last points, up to the ceiling."""
+        return float(np.minimum(self.with_remedy[:, -LAST:].mean(axis=1), self.ceiling).mean())
+
     def summary(self) -> dict[str, Any]:
         return {
             "remedy": self.remedy,

@@ -31,7 +31,7 @@ def measure(case: Case) -> Evidence:
     trials = {factor: case.try_out(arms.rate_times(factor)) for factor in FACTORS}
     factor = max(trials, key=lambda f: trials[f].effect)
     best = trials[factor]
-    if case.helps(best):
+    if case.helps(best, hovering=True):
         numbers |= {"factor": factor, "gain": best.effect}
         if is_noise(case, best):
             numbers["larger_batch_gain"] = case.try_out(arms.LARGER_BATCH).effect

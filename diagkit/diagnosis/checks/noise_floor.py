@@ -21,7 +21,7 @@ def measure(case: Case) -> Evidence:
         return Evidence(numbers)
     lower = case.try_out(arms.rate_times(0.1))
     numbers["lower"] = lower.effect
-    if not case.helps(lower):
+    if not case.helps(lower, hovering=True):
         return Evidence(numbers, (lower,), lower)
     larger = case.try_out(arms.LARGER_BATCH)
     numbers["larger"] = larger.effect
