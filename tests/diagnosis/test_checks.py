@@ -13,6 +13,7 @@ SYMMETRIC = {"layers": ["0.weight"], "helps": True, "stuck": True}
 SADDLE = {
     "verdict": "saddle",
     "certified": False,
+    "negative": True,
     "curvature": -0.2,
     "gradient_norm": 1e-9,
     "drop": 0.5,

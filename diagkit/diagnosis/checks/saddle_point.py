@@ -36,6 +36,7 @@ def measure(case: Case) -> Evidence:
         "certified": place.verdict == "saddle" and near and case.is_material(drop) and not seen_to_leave,
         "verdict": place.verdict,
         "curvature": escape.curvature,
+        "negative": escape.curvature < -place.smallest.rounding,
         "gradient_norm": place.gradient_norm,
         "drop": drop,
         "near": near,
@@ -74,8 +75,8 @@ def answer(evidence: Evidence, judgement: Judgement) -> str:
             return f"No ({gradient}): the curvature leads nowhere either."
         return f"No ({gradient}): " + (
             "the gradient is not negligible against the negative curvature."
-            if evidence["curvature"] < 0
-            else "no negative curvature was found."
+            if evidence["negative"]
+            else "no curvature is negative beyond rounding."
         )
     return f"There is negative curvature ({gradient}), but stepping along it gains no more than going on."
 
