@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from diagkit.objective import Objective, tensors_in, thinned
+from diagkit.objective import Objective, is_one_batch, tensors_in, thinned
 
 MOST_EXAMPLES = 4096
 MOST_ELEMENTS = 1 << 25  # of the inputs in all: 128 MB of float32
@@ -41,7 +41,9 @@ def _one_example(data: Any) -> Any:
 
 def came_cut(data: Any, cuts: Sequence[int]) -> bool:
     """Were the batches cut by the user, rather than by us out of tensors or a dataset?"""
-    return isinstance(data, DataLoader) or (len(cuts) > 1 and not isinstance(data, Dataset | tuple | dict))
+    return isinstance(data, DataLoader) or (
+        len(cuts) > 1 and not isinstance(data, Dataset) and not is_one_batch(data)
+    )
 
 
 def step_size(data: Any, cuts: Sequence[int], optimizer: torch.optim.Optimizer | None) -> int:

@@ -110,7 +110,7 @@ def _payloads(data: Any, max_examples: int | None, batch_size: int | None, seed:
             example = default_collate([data[int(chosen[0])]])
             for part in _even_cuts(chosen, batch_size or _default_size(example, 1)):
                 yield default_collate([data[int(i)] for i in part])
-    elif _is_one_batch(data):
+    elif is_one_batch(data):
         whole = tree_map(lambda x: torch.as_tensor(x) if isinstance(x, np.ndarray) else x, data)
         size = batch_size_of(whole)
         chosen = _subset(size, max_examples, seed)
@@ -123,7 +123,7 @@ def _payloads(data: Any, max_examples: int | None, batch_size: int | None, seed:
         raise InputError(f"data of type {type(data).__name__}", allowed=ALLOWED, write="(X, y)")
 
 
-def _is_one_batch(data: Any) -> bool:
+def is_one_batch(data: Any) -> bool:
     """(X, y) of arrays, or a dict of arrays: one batch that we may cut ourselves."""
     if isinstance(data, Mapping):
         return bool(data) and any(isinstance(x, (Tensor, np.ndarray)) for x in data.values())

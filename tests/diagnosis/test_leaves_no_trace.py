@@ -3,6 +3,7 @@
 import contextlib
 
 import pytest
+import torch
 
 import diagkit as dk
 from leave_no_trace import Ward, Witness
@@ -37,3 +38,15 @@ def test_ending_badly(kind, call):
         assert kind == "error"
     assert witness.changes() == []
     assert witness.data_order_is_kept()
+
+
+def test_looking_for_the_first_bad_module_leaves_the_loader_in_its_order():
+    X, y = torch.ones(8, 2), torch.ones(8, 1)
+    generator = torch.Generator().manual_seed(0)
+    loader = torch.utils.data.DataLoader(
+        torch.utils.data.TensorDataset(X, y), batch_size=4, shuffle=True, generator=generator
+    )
+    before = generator.get_state()
+    report = dk.diagnose(torch.nn.Linear(2, 1), lambda out, y: torch.log(-(out**2)).mean(), loader)
+    assert report.cause == "non-finite"
+    assert torch.equal(generator.get_state(), before)

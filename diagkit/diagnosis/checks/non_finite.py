@@ -12,7 +12,7 @@ from torch import nn
 from diagkit.diagnosis.case import Case
 from diagkit.diagnosis.check import REFUTED, SUPPORTED_BY_PROOF, Check, Evidence, Judgement
 from diagkit.errors import NonFiniteError
-from diagkit.objective import same_random_state
+from diagkit.objective import is_one_batch, same_data_order, same_random_state
 
 
 def measure(case: Case) -> Evidence:
@@ -64,19 +64,14 @@ def _first_module(case: Case) -> str | None:
 
     for name, module in model.named_modules():
         watch(name, module)
-    with same_random_state(), torch.no_grad():
+    with same_random_state(), same_data_order(case.train_data), torch.no_grad():
         try:
-            inputs = next(iter(case.train_data))[0] if not _is_pair(case.train_data) else case.train_data[0]
+            batch = case.train_data if is_one_batch(case.train_data) else next(iter(case.train_data))
+            inputs = batch[0]
             model(torch.as_tensor(inputs))
         except (RuntimeError, TypeError, ValueError, StopIteration, IndexError, KeyError):
             return None
     return found[0] if found else None
-
-
-def _is_pair(data: Any) -> bool:
-    return (
-        isinstance(data, (tuple, list)) and len(data) == 2 and isinstance(data[1], (torch.Tensor, np.ndarray))
-    )
 
 
 def judge(evidence: Evidence) -> Judgement:
