@@ -15,6 +15,7 @@ from diagkit.objective.derived import merged, of_model, recut, thinned
 from diagkit.objective.fixed_loss import FixedLoss, Meter, Step, Stepwise, call_model
 from diagkit.objective.objective import Objective
 from diagkit.objective.parameters import ParameterLayout
+from diagkit.objective.shares import share_of
 from diagkit.objective.trace import same_random_state
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "recut",
     "same_data_order",
     "same_random_state",
+    "share_of",
     "tensors_in",
     "thinned",
 ]

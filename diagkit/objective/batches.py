@@ -76,7 +76,10 @@ def read_batches(
     check_count("batch_size", batch_size, optional=True)
     batches, count = [], 0
     with same_data_order(data):
-        seed_everything(seed)
+        if not is_one_batch(
+            data
+        ):  # whose reading may draw; seeding itself takes as long as a small model's loss
+            seed_everything(seed)
         for payload in _payloads(data, max_examples, batch_size, seed):
             payload = tree_map(lambda x: torch.as_tensor(x) if isinstance(x, np.ndarray) else x, payload)
             if pairs and not (isinstance(payload, (tuple, list)) and len(payload) == 2):
@@ -167,6 +170,19 @@ def pooled(batches: Sequence[Batch]) -> Batch | None:
     if any(s != spec for _, s in trees) or len(columns) != len(leaves):
         return None
     return Batch(tree_unflatten(columns, spec), sum(sizes))
+
+
+def merge(batches: Sequence[Batch], size: int) -> tuple[Batch, ...]:
+    """The same examples in the same order, in as few batches of at most ``size`` as there can be.
+
+    Returned as they are where their tensors do not fit together.
+    """
+    pool = pooled(batches)
+    if pool is None or (len(batches) == 1 and pool.size <= size):
+        return tuple(batches)
+    device = tensors_in(pool.payload)[0].device
+    parts = torch.arange(pool.size, device=device).tensor_split(-(-pool.size // size))
+    return tuple(Batch(cut(pool.payload, part, pool.size), len(part)) for part in parts)
 
 
 @contextmanager

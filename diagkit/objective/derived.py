@@ -7,12 +7,14 @@ import torch
 from torch import nn
 
 from diagkit.errors import InputError
-from diagkit.objective.batches import ELEMENTS_PER_BATCH, Batch, cut, pooled, tensors_in
+from diagkit.objective.batches import ELEMENTS_PER_BATCH, Batch, cut, merge, pooled, tensors_in
 from diagkit.objective.objective import Objective
+from diagkit.objective.replicas import same_function
 
 
 def recut(obj: Objective, batch_size: int, seed: int = 0) -> Objective:
     """The same examples in batches of ``batch_size``, in random order; the same L but for rounding."""
+    obj.ranks.refuse("examples cut into groups")
     pool = pooled(obj.batches)
     if pool is None:
         raise InputError("batches whose tensors do not fit together", allowed="examples of one shape")
@@ -29,20 +31,21 @@ def thinned(obj: Objective, max_examples: int, seed: int = 0) -> Objective:
     if obj.num_examples <= max_examples:
         return obj
     other, pool = obj.at(obj.theta), pooled(obj.batches)
+    here = obj.ranks.quota(max_examples)
     generator = torch.Generator().manual_seed(seed)
     if pool is not None:
-        chosen = torch.randperm(pool.size, generator=generator)[:max_examples].sort().values
+        chosen = torch.randperm(pool.size, generator=generator)[:here].sort().values
         payload = cut(pool.payload, chosen.to(obj.layout.device), pool.size)
         other.batches = (Batch(payload, len(chosen)),)
     else:
         order = torch.randperm(len(obj.batches), generator=generator).tolist()
         kept: list[Batch] = []
         for index in order:
-            if kept and sum(batch.size for batch in kept) >= max_examples:
+            if kept and sum(batch.size for batch in kept) >= here:
                 break
             kept.append(obj.batches[index])
         other.batches = tuple(kept)
-    other.num_examples = sum(batch.size for batch in other.batches)
+    other.num_examples = obj.ranks.count(sum(batch.size for batch in other.batches))
     return merged(other)
 
 
@@ -52,16 +55,15 @@ def merged(obj: Objective) -> Objective:
     Many small batches cost many small passes. The cut is kept where the loss is not a mean over examples,
     or was not seen to be one, and where BatchNorm uses the batch.
     """
-    pool = pooled(obj.batches) if obj.fixed.found.is_mean and obj.norm_stats == "running" else None
-    if pool is None:
+    if not (obj.fixed.found.is_mean and obj.norm_stats == "running"):
         return obj
-    per_example = max(t.numel() for t in tensors_in(pool.payload)) / pool.size
-    size = max(1, int(ELEMENTS_PER_BATCH / max(per_example, 1)))
-    if len(obj.batches) == 1 and size >= pool.size:
+    payload = obj.batches[0].payload
+    per_example = max(t.numel() for t in tensors_in(payload)) / obj.batches[0].size
+    cuts = merge(obj.batches, max(1, int(ELEMENTS_PER_BATCH / max(per_example, 1))))
+    if len(cuts) >= len(obj.batches):
         return obj
     other = obj.at(obj.theta)
-    parts = torch.arange(pool.size, device=obj.layout.device).split(size)
-    other.batches = tuple(Batch(cut(pool.payload, part, pool.size), len(part)) for part in parts)
+    other.batches = cuts
     return other
 
 
@@ -70,4 +72,5 @@ def of_model(obj: Objective, model: nn.Module) -> Objective:
     named = dict(model.named_parameters())
     other = obj.at(obj.layout.join([named[name] for name in obj.layout.names]), check=False)
     other.fixed = obj.fixed.of_model(model)
+    same_function(other.ranks, other.fixed, other.theta)
     return other

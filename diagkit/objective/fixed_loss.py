@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.utils._pytree import tree_map
 
 from diagkit.errors import InputError
 from diagkit.objective.batches import Batch
 from diagkit.objective.parameters import ParameterLayout
+from diagkit.objective.precision import coarsest
 from diagkit.objective.trace import leave_no_trace, seed_everything
 
 Step = Callable[[nn.Module, Any], Tensor]
@@ -37,17 +37,28 @@ class Findings:
     notes: list[str] = field(default_factory=list)
     random: bool = False  # draws random numbers also in evaluation mode
     is_mean: bool = False  # the loss of a batch was seen to be the mean over its examples
+    bytes_per_example: float = 0.0  # what a forward pass saves for its backward pass
+    dtypes: frozenset[torch.dtype] = frozenset()  # in which the loss was seen to be computed
 
 
-class _StandIn(nn.Module):
-    """Runs any work while other tensors stand in for the model's: the loss, and its derivatives too."""
+@dataclass(frozen=True)
+class Slot:
+    """A place in the model that holds a parameter or a buffer; tied weights have several."""
 
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
+    table: dict[str, Any]
+    key: str
+    name: str  # the first name under which the model lists the tensor
 
-    def forward(self, work: Callable[[], T]) -> T:
-        return work()
+
+def slots_of(model: nn.Module) -> tuple[Slot, ...]:
+    """Every place of every tensor of a model."""
+    first = {id(t): name for name, t in [*model.named_parameters(), *model.named_buffers()]}
+    found = []
+    for module in model.modules():
+        tables: tuple[dict[str, Any], ...] = (module._parameters, module._buffers)
+        for table in tables:
+            found += [Slot(table, key, first[id(t)]) for key, t in table.items() if t is not None]
+    return tuple(found)
 
 
 class FixedLoss:
@@ -62,12 +73,10 @@ class FixedLoss:
         self.model, self.step, self.layout = model, step, layout
         self.norm_stats, self.seed = norm_stats, seed
         self.meter, self.found = Meter(), Findings()
-        self._module, self._depth = _StandIn(model), 0
+        self._depth, self._slots = 0, slots_of(model)
         chosen = set(layout.names)
-        self._others = {
-            f"model.{n}": p.detach().clone() for n, p in model.named_parameters() if n not in chosen
-        }
-        self._buffers = {f"model.{n}": b.detach().clone() for n, b in model.named_buffers()}
+        self._others = {n: p.detach().clone() for n, p in model.named_parameters() if n not in chosen}
+        self._buffers = {n: b.detach().clone() for n, b in model.named_buffers()}
 
     def of_model(self, model: nn.Module) -> FixedLoss:
         """The same loss of a copy of the model; its work is counted on the same meter."""
@@ -75,13 +84,18 @@ class FixedLoss:
         other.meter, other.found = self.meter, self.found
         return other
 
+    @property
+    def precision(self) -> torch.dtype:
+        """The coarsest dtype among parameters and what is computed from them: it sets the rounding."""
+        return coarsest([*self.layout.dtypes, *self.found.dtypes])
+
     @contextmanager
     def quiet(self) -> Iterator[None]:
         """Everything inside leaves no trace; nested uses cost nothing."""
         if self._depth:
             yield
             return
-        with leave_no_trace(self._module, self.norm_stats):
+        with leave_no_trace(self.model, self.norm_stats):
             self._depth = 1
             try:
                 yield
@@ -98,11 +112,17 @@ class FixedLoss:
         """Do ``work`` while the model holds ``params``.
 
         Backward passes belong inside as well: a checkpointed layer runs again in them, with the parameters
-        that it finds then.
+        that it finds then. (As ``torch.func.functional_call`` does, at a tenth of its cost for small models.)
         """
-        named = {f"model.{name}": tensor for name, tensor in params.items()}
-        buffers = {name: b.clone() for name, b in self._buffers.items()}
-        return functional_call(self._module, {**self._others, **buffers, **named}, (work,))
+        held = {**self._others, **{name: b.clone() for name, b in self._buffers.items()}, **params}
+        before = [slot.table[slot.key] for slot in self._slots]
+        try:
+            for slot in self._slots:
+                slot.table[slot.key] = held[slot.name]
+            return work()
+        finally:
+            for slot, tensor in zip(self._slots, before, strict=True):
+                slot.table[slot.key] = tensor
 
     def to_model(self, payload: Any) -> Any:
         """Move a batch to the model's device; floating tensors follow a model of one real dtype."""

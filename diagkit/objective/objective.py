@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from diagkit.errors import InputError
-from diagkit.objective.arguments import check_seed
-from diagkit.objective.batches import Batch, read_batches
-from diagkit.objective.fixed_loss import FixedLoss, Meter, Step, Stepwise
+from diagkit.objective.arguments import check_positive
+from diagkit.objective.batches import Batch
+from diagkit.objective.fixed_loss import Meter, Step, Stepwise
+from diagkit.objective.meeting import meet
+from diagkit.objective.memory import DEFAULT_BUDGET
 from diagkit.objective.parameters import ParameterLayout
-from diagkit.objective.preflight import check_model, examine, explain_second_derivative
-from diagkit.objective.products import HessianProducts, gradient_of_batch, wide
-from diagkit.objective.trace import same_random_state
+from diagkit.objective.preflight import explain_second_derivative
+from diagkit.objective.preparation import prepare
+from diagkit.objective.products import HessianProducts
+from diagkit.objective.replicas import all_examples, same_function
+from diagkit.objective.strategy import Plan, Strategy
+from diagkit.objective.sums import gradients, loss_share
 
 DENSE_LIMIT = 5000  # P x P in float64: 200 MB
 
@@ -35,16 +41,21 @@ class Objective:
         differentiated through, with the buffers left as they were. Dropout is off in both.
     max_examples : use at most so many examples, drawn with ``seed``.
     batch_size : how tensors and datasets are cut; None chooses by size.
+    memory_budget : bytes that Hessian products may keep between products (default 4 GiB). What does not fit
+        is computed again each time.
+    process_group : ranks among whom the data are shared, each giving its own (docs/several-machines.md).
+        None: the default group where torch.distributed runs with several ranks; False: this process alone.
 
     Attributes
     ----------
-    num_params, num_examples : P and N.
+    num_params, num_examples : P and N, of all ranks together.
     notes : what preflight found and fixed, in words.
 
     Raises
     ------
     InputError : empty data, mismatched shapes, a loss that is not a scalar mean, no trainable parameter, ...
     NonFiniteError : NaN or Inf in the data, the parameters or the loss.
+    RankError : another rank failed, or did not make the same call.
 
     Example
     -------
@@ -65,30 +76,30 @@ class Objective:
         norm_stats: str = "running",
         max_examples: int | None = None,
         batch_size: int | None = None,
+        memory_budget: float = DEFAULT_BUDGET,
+        process_group: Any = None,
         seed: int = 0,
     ) -> None:
-        step = loss_fn if isinstance(loss_fn, Stepwise) else Stepwise.of_pairs(loss_fn)
-        if norm_stats not in ("running", "batch"):
-            raise InputError(f"norm_stats={norm_stats!r}", allowed="'running' or 'batch'")
-        check_seed(seed)
-        model = check_model(model)
-        self._layout = ParameterLayout.of(model, params)
-        named = dict(model.named_parameters())
-        with torch.inference_mode(False):  # what is copied there could not be differentiated later
-            self.fixed = FixedLoss(model, step.step, self._layout, norm_stats, seed)
-            self._theta = self._layout.join([named[name] for name in self._layout.names]).clone()
-        with same_random_state(), torch.inference_mode(False):
-            self.batches: tuple[Batch, ...] = read_batches(
+        self.ranks = meet(process_group)
+        with self.ranks.together():  # where one rank fails, all do
+            check_positive("memory_budget", memory_budget, write="4e9")
+            made = prepare(
+                model,
+                loss_fn,
                 data,
-                convert=self.fixed.to_model,
-                max_examples=max_examples,
+                params=params,
+                norm_stats=norm_stats,
+                max_examples=self.ranks.quota(max_examples),
                 batch_size=batch_size,
                 seed=seed,
-                pairs=step.pairs,
             )
-        self.num_examples = sum(batch.size for batch in self.batches)
-        with self.quiet():
-            examine(self.fixed, self._theta, self.batches)
+        self._layout, self.fixed, self._theta = made.layout, made.fixed, made.theta
+        self.batches: tuple[Batch, ...] = made.batches
+        self._plan = Plan(self.fixed)
+        sizes = [batch.size for batch in self.batches]
+        self.num_examples = all_examples(self.ranks, self.fixed, sizes)
+        self.memory_budget = self.ranks.least(int(memory_budget))  # solvers decide by it
+        same_function(self.ranks, self.fixed, self._theta)
 
     @classmethod
     def from_step(cls, model: nn.Module, step: Step, data: Any, **options: Any) -> Objective:
@@ -170,14 +181,10 @@ class Objective:
 
     def loss(self, theta: Any = None) -> float:
         """L(theta); NaN or Inf where the loss is not finite."""
-        parts = self._layout.split(self._point(theta))
+        point, device = self._point(theta), self._layout.device
         self.meter.num_evals += 1
-        total = 0.0
-        with self.quiet(), torch.no_grad():
-            for index, batch in enumerate(self.batches):
-                value = self.fixed.of_batch(parts, batch, index)
-                total += float(value) * (batch.size / self.num_examples)
-        return total
+        share = partial(loss_share, self.fixed, point, self.batches, self.num_examples)
+        return float(self.ranks.total(share, 1, device, point))
 
     def gradient(self, theta: Any = None) -> Tensor:
         """The gradient [P] of L, averaged over examples in float64."""
@@ -185,29 +192,31 @@ class Objective:
 
     def batch_gradients(self, theta: Any = None, *, mean: bool = False) -> Tensor:
         """Gradient of each batch [batches, P], or their mean weighted by examples [1, P], in float64."""
-        parts = self._layout.split(self._point(theta))
-        device = self._layout.device
-        rows = 1 if mean else len(self.batches)
+        point, device = self._point(theta), self._layout.device
         self.meter.num_gradients += 1
-        with self.quiet():
-            out = torch.zeros(rows, self.num_params, dtype=wide(device), device=device)
-            leaves = {name: t.detach().clone().requires_grad_() for name, t in parts.items()}
-            for index, batch in enumerate(self.batches):
-                gradient = gradient_of_batch(self.fixed, leaves, batch, index)
-                row = self._layout.join(gradient, out.dtype)
-                out[0 if mean else index] += row * (batch.size / self.num_examples if mean else 1.0)
-        return out
+        if not mean:
+            self.ranks.refuse("gradients of single batches")
+            return gradients(self.fixed, point, self.batches)
+        share = partial(gradients, self.fixed, point, self.batches, self.num_examples)
+        return self.ranks.total(share, self.num_params, device, point)[None]
+
+    def strategy(self, expected_products: int, reserve: int = 0) -> Strategy:
+        """How so many products at one point would be taken, ``reserve`` bytes of the memory left alone."""
+        return self._plan.strategy(self.batches, expected_products, self.memory_budget, reserve)
 
     @contextmanager
-    def products(self, theta: Any = None) -> Iterator[HessianProducts]:
-        """Many products at one point: ``with obj.products() as H: H.matvec(v)``."""
+    def products(
+        self, theta: Any = None, *, expected: int = 32, reserve: int = 0
+    ) -> Iterator[HessianProducts]:
+        """Many products at one point: ``with obj.products() as H: H.matvec(v)``.
 
-        def count() -> None:
-            self.meter.num_hvps += 1
-
+        ``expected`` : about how many; a single one keeps nothing in memory. ``reserve`` : bytes of the memory
+        budget that the caller needs.
+        """
+        strategy, point = self.strategy(expected, reserve), self._point(theta)
         with self.quiet():
             try:
-                yield HessianProducts(self.fixed, self._layout, self._point(theta), self.batches, count)
+                yield HessianProducts(self.fixed, point, strategy, self.ranks, self.num_examples)
             except (RuntimeError, NotImplementedError) as error:
                 raise explain_second_derivative(error, self.model) from error
 
@@ -216,7 +225,7 @@ class Objective:
         vectors = self._layout.numbers(v, "v")
         many = vectors.ndim == 2
         rows = [self._layout.check(row, "v") for row in (vectors if many else vectors[None])]
-        with self.products(theta) as H:
+        with self.products(theta, expected=len(rows)) as H:
             out = [H.matvec(row).to(self._layout.dtype) for row in rows]
         if not many:
             return out[0]

@@ -78,8 +78,7 @@ class ParameterLayout:
 
     def join(self, tensors: Sequence[Tensor], dtype: torch.dtype | None = None) -> Tensor:
         """Concatenate tensors in the layout's order into a vector [P]."""
-        dtype = dtype or self.dtype
-        return torch.cat([t.detach().reshape(-1).to(dtype) for t in tensors])
+        return torch.cat([t.detach().reshape(-1) for t in tensors]).to(dtype or self.dtype)
 
     def numbers(self, vector: object, what: str) -> Tensor:
         """``vector`` as a tensor, of whatever shape."""

@@ -11,6 +11,10 @@ from torch import Tensor, nn
 from diagkit.errors import InputError, NonFiniteError
 from diagkit.objective.batches import Batch, cut, tensors_in
 from diagkit.objective.fixed_loss import Findings, FixedLoss
+from diagkit.objective.memory import counting_saved_bytes
+from diagkit.objective.precision import DtypesOnTheWay
+
+FEW = 64  # examples on which the model is examined
 
 
 def check_model(model: Any) -> nn.Module:
@@ -52,12 +56,18 @@ def examine(fixed: FixedLoss, theta: Tensor, batches: Sequence[Batch]) -> None:
     found = fixed.found
     _examine_data(batches)
     _note_modules(fixed, found)
-    first = batches[0]
     parts = fixed.layout.split(theta)
     leaves = {name: t.clone().requires_grad_() for name, t in parts.items()}
-    loss = _call(fixed, leaves, first)
+    first, loss = _few(fixed, leaves, batches[0])
     _examine_value(loss)
-    again = _call(fixed, leaves, first)
+    with DtypesOnTheWay() as way:
+        again = _call(fixed, leaves, first)
+    found.dtypes = frozenset(way.dtypes)
+    if fixed.precision not in fixed.layout.dtypes:
+        found.notes.append(
+            f"parts of the loss are computed in {fixed.precision}, coarser than the parameters: "
+            "it sets the rounding of what is measured"
+        )
     if not torch.allclose(loss, again, rtol=100 * torch.finfo(loss.dtype).eps, atol=0.0):
         found.random = True
         found.notes.append("the loss draws random numbers: the same ones are used for every evaluation")
@@ -76,6 +86,25 @@ def examine(fixed: FixedLoss, theta: Tensor, batches: Sequence[Batch]) -> None:
         found.notes.append(f"{len(unused)} parameter tensors are unused (zero derivatives): {unused[:3]}")
     if fixed.norm_stats == "running" and not found.random:
         _examine_reduction(fixed, parts, first)
+
+
+def _few(fixed: FixedLoss, leaves: dict[str, Tensor], batch: Batch) -> tuple[Batch, Tensor]:
+    """The first examples of a batch and their loss, where it can be had of them alone: they cost less."""
+    if batch.size > FEW:
+        few = Batch(cut(batch.payload, slice(0, FEW), batch.size), FEW)
+        try:
+            with counting_saved_bytes(leaves.values()) as saved:
+                loss = fixed.of_batch(leaves, few, 0)
+        except (RuntimeError, TypeError, ValueError, IndexError, KeyError, AttributeError):
+            pass  # a fixed batch size, perhaps; what is wrong with the whole is told from the whole
+        else:
+            if isinstance(loss, Tensor) and bool(torch.isfinite(loss).all()):
+                fixed.found.bytes_per_example = saved.total / few.size
+                return few, loss
+    with counting_saved_bytes(leaves.values()) as saved:
+        loss = _call(fixed, leaves, batch)
+    fixed.found.bytes_per_example = saved.total / batch.size
+    return batch, loss
 
 
 def _call(fixed: FixedLoss, leaves: dict[str, Tensor], batch: Batch) -> Tensor:

@@ -1,26 +1,29 @@
-"""Hessian-vector products at one point: the strategy behind ``Objective.hvp``.
+"""Hessian-vector products at one point: the work behind ``Objective.hvp``.
 
-Hv = d/dtheta (grad L(theta) . v), by double backward. Where the graphs of the gradient fit a memory
-allowance they are built once and every product is one backward pass through them; otherwise each batch's
-graph is rebuilt for every product.
+Hv = d/dtheta (grad L(theta) . v), by double backward: the graph of the gradient is built, and a product is
+one pass backward through it. :mod:`diagkit.objective.strategy` says which graphs are kept between products.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor
 
 from diagkit.errors import NonFiniteError
-from diagkit.objective.batches import Batch, tensors_in
+from diagkit.objective.batches import Batch
 from diagkit.objective.fixed_loss import FixedLoss
-from diagkit.objective.parameters import ParameterLayout
+from diagkit.objective.kernels import CheapSecondDerivatives
+from diagkit.objective.ranks import Alone, Ranks
+from diagkit.objective.strategy import Strategy
 
-# Input elements over all batches up to which the graphs are retained. A graph holds the activations of
-# every layer, some ten to a hundred times the inputs: at 2^21 elements a GB at the outside.
-RETAINED_ELEMENTS = 1 << 21
+Graph = list[tuple[Tensor, int]]
+# What autograd says where the kernels cannot serve: third derivatives (a loss that holds a gradient),
+# torch.func inside the model, an activation that is overwritten in place, a checkpointed block, which runs
+# again in the products where the kernels are not active.
+KERNEL_LIMITS = ("once_differentiable", "functorch", "inplace", "torch.utils.checkpoint")
 
 
 def wide(device: torch.device) -> torch.dtype:
@@ -62,57 +65,95 @@ class HessianProducts:
     Parameters
     ----------
     fixed : the mean loss of one batch as a function of named parameters.
-    on_product : called once for each product, to count it.
+    strategy : how the examples are cut, and which batches' graphs are kept.
+    ranks, num_examples : among whom the data are shared, and N, their examples together.
     """
 
     def __init__(
         self,
         fixed: FixedLoss,
-        layout: ParameterLayout,
         theta: Tensor,
-        batches: Sequence[Batch],
-        on_product: Callable[[], None],
+        strategy: Strategy,
+        ranks: Alone | Ranks,
+        num_examples: int,
     ) -> None:
-        self.fixed, self.layout, self.batches, self.on_product = fixed, layout, batches, on_product
-        self.num_examples = sum(batch.size for batch in batches)
-        self.leaves = {n: t.detach().clone().requires_grad_() for n, t in layout.split(theta).items()}
-        elements = sum(t.numel() for batch in batches for t in tensors_in(batch.payload))
-        self.retained: list[Any] | None = None
-        if elements <= RETAINED_ELEMENTS:
-            self.retained = [self._graph(i) for i in range(len(batches))]
+        self.fixed, self.layout = fixed, fixed.layout
+        self.ranks, self.num_examples = ranks, num_examples
+        self.strategy, self.batches, self.kernels = strategy, strategy.batches, True
+        self.leaves = {n: t.detach().clone().requires_grad_() for n, t in self.layout.split(theta).items()}
+        with ranks.together(theta):
+            self.kept: list[Graph | None] = self._keep()
 
-    def _graph(self, index: int) -> list[tuple[Tensor, int]]:
+    @property
+    def wide(self) -> torch.dtype:
+        """The dtype of vectors and sums here."""
+        return wide(self.layout.device)
+
+    def _keep(self) -> list[Graph | None]:
+        """The graphs that are kept. What the kernels cannot do, plain autograd is asked for."""
+        while True:
+            try:
+                return [self._graph(i) if keep else None for i, keep in enumerate(self.strategy.keep)]
+            except RuntimeError as error:
+                self._give_up_kernels(error)
+
+    def _give_up_kernels(self, error: RuntimeError) -> None:
+        """Go on without the kernels where they may be the reason of this error; raise it otherwise."""
+        if not (self.kernels and any(sign in str(error) for sign in KERNEL_LIMITS)):
+            raise error
+        self.kernels = False
+
+    def _graph(self, index: int) -> Graph:
         """The gradient's tensors that depend on theta, each with its place; the others contribute zero."""
-        batch = self.batches[index]
-        gradient = gradient_of_batch(self.fixed, self.leaves, batch, index, create_graph=True)
+        with CheapSecondDerivatives() if self.kernels else nullcontext():
+            gradient = gradient_of_batch(
+                self.fixed, self.leaves, self.batches[index], index, create_graph=True
+            )
         if index == 0:
             refuse_cut_graph(gradient)
         return [(g, place) for place, g in enumerate(gradient) if g.requires_grad]
 
     def matvec(self, v: Tensor) -> Tensor:
         """Hv [P] in float64, for v [P]."""
-        self.on_product()
-        return self.fixed.within(self.leaves, lambda: self._matvec(v))
-
-    def _matvec(self, v: Tensor) -> Tensor:
-        parts = list(self.layout.split(v.to(self.layout.device, self.layout.dtype)).values())
-        total = torch.zeros(self.layout.num_params, dtype=wide(self.layout.device), device=self.layout.device)
-        leaves = list(self.leaves.values())
-        for index, batch in enumerate(self.batches):
-            graph = self.retained[index] if self.retained is not None else self._graph(index)
-            if graph:
-                product = torch.autograd.grad(
-                    [g for g, _ in graph],
-                    leaves,
-                    [parts[place] for _, place in graph],
-                    retain_graph=self.retained is not None,
-                    allow_unused=True,
-                    materialize_grads=True,
-                )
-                total += self.layout.join(product, total.dtype) * (batch.size / self.num_examples)
+        self.fixed.meter.num_hvps += 1
+        total = self.ranks.total(lambda: self._share(v), self.layout.num_params, self.layout.device, v)
         if not bool(torch.isfinite(total).all()):
             raise NonFiniteError(
                 "the Hessian-vector product holds NaN or Inf: the loss has no finite second derivative here; "
                 "look for sqrt, norm or a fractional power at 0, or an overflow inside the loss"
             )
+        return total
+
+    def _share(self, v: Tensor) -> Tensor:
+        """What this rank's examples contribute to Hv."""
+        parts = list(self.layout.split(v.to(self.layout.device, self.layout.dtype)).values())
+        try:
+            return self.fixed.within(self.leaves, lambda: self._matvec(parts))
+        except RuntimeError as error:
+            self._give_up_kernels(error)
+            self.kept = self._keep()
+            return self.fixed.within(self.leaves, lambda: self._matvec(parts))
+
+    def _matvec(self, parts: Sequence[Tensor]) -> Tensor:
+        total: Tensor | None = None
+        leaves = list(self.leaves.values())
+        for index, batch in enumerate(self.batches):
+            kept = self.kept[index]
+            graph = self._graph(index) if kept is None else kept
+            if not graph:
+                continue
+            product = torch.autograd.grad(
+                [g for g, _ in graph],
+                leaves,
+                [parts[place] for _, place in graph],
+                retain_graph=kept is not None,
+                allow_unused=True,
+                materialize_grads=True,
+            )
+            row = self.layout.join(product, wide(self.layout.device))
+            row *= batch.size / self.num_examples
+            total = row if total is None else total.add_(row)
+        if total is None:
+            zeros = torch.zeros(self.layout.num_params, dtype=wide(self.layout.device))
+            return zeros.to(self.layout.device)
         return total

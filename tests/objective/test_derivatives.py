@@ -28,11 +28,30 @@ def test_hessian_matches_torch_func(batch_size):
     assert torch.equal(H, H.T)
 
 
-def test_large_data_rebuild_their_graphs_to_the_same_products(monkeypatch):
-    v = randn(43, seed=3)
-    kept = objective(batch_size=8).hvp(v)
-    monkeypatch.setattr("diagkit.objective.products.RETAINED_ELEMENTS", 0)
-    torch.testing.assert_close(objective(batch_size=8).hvp(v), kept, atol=0.0, rtol=0.0)
+@pytest.mark.parametrize("memory_budget", [1, 8_000, 1e9])
+def test_products_do_not_depend_on_the_memory(memory_budget):
+    """None, some or all graphs are kept; batches are merged or not."""
+    v, whole = randn(43, seed=3), objective().hvp(randn(43, seed=3))
+    obj = objective(batch_size=8, memory_budget=memory_budget)
+    with obj.products() as H:
+        first, again = H.matvec(v), H.matvec(v)
+    assert torch.equal(first, again)
+    torch.testing.assert_close(first, whole, atol=1e-15, rtol=1e-13)
+
+
+def test_graphs_are_kept_as_far_as_the_memory_goes():
+    few, some, all_ = (objective(batch_size=8, memory_budget=m).strategy(30) for m in (1, 8_000, 1e9))
+    assert not any(few.keep)
+    assert 0 < sum(some.keep) < len(some.keep)
+    assert all(all_.keep)
+    assert some.bytes_kept <= 8_000
+    assert not any(objective(batch_size=8).strategy(1).keep), "one product keeps nothing"
+
+
+@pytest.mark.parametrize("norm_stats", ["running", "batch"])
+def test_small_batches_are_merged_only_where_that_does_not_change_the_loss(norm_stats):
+    obj = objective(batch_size=3, norm_stats=norm_stats)
+    assert len(obj.strategy(30).keep) == (1 if norm_stats == "running" else len(obj.batches))
 
 
 def test_matrix_of_vectors():
