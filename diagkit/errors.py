@@ -27,6 +27,10 @@ class NonFiniteError(DiagkitError, ArithmeticError):
     """NaN or Inf where a measurement needs numbers; the text names the first place."""
 
 
+class RankError(DiagkitError):
+    """Another rank failed, was lost, or did not come; the text names it and what it said."""
+
+
 class MissingPackageError(DiagkitError, ImportError):
     """An optional package is not installed; the text says which extra holds it."""
 

@@ -35,6 +35,8 @@ class Watch:
 
 
 _watch: ContextVar[Watch | None] = ContextVar("diagkit_watch", default=None)
+# What the ranks of a process group agreed on; None where this process decides by itself.
+_agreed: ContextVar[bool | None] = ContextVar("diagkit_agreed", default=None)
 _inside: ContextVar[bool] = ContextVar("diagkit_inside_progress", default=False)
 
 
@@ -59,15 +61,31 @@ def watching(
     deadline = outer.deadline if budget is None else min(outer.deadline, time.monotonic() + budget)
     stops = outer.stops if stop is None else (*outer.stops, stop)
     watch = Watch(deadline, stops, listener or outer.listener)
-    token = _watch.set(watch)
+    token, agreed = _watch.set(watch), _agreed.set(None)
     try:
         yield watch
     finally:
+        _agreed.reset(agreed)
         _watch.reset(token)
 
 
 def interrupted() -> bool:
-    """Has the time run out, or was the stop button pressed?"""
+    """Has the time run out, or was the stop button pressed?
+
+    Where several ranks work in lockstep, this is what they agreed on in their last sum: clocks differ, and a
+    rank that stopped by its own would leave the others waiting.
+    """
+    agreed = _agreed.get()
+    return interrupted_here() if agreed is None else agreed
+
+
+def decide_together(stopped: bool | None) -> None:
+    """From now on :func:`interrupted` answers ``stopped``; with None, by this process's own watch again."""
+    _agreed.set(stopped)
+
+
+def interrupted_here() -> bool:
+    """Is it so for this process, whatever other ranks say?"""
     watch = _watch.get()
     return watch is not None and (watch.is_stopped or time.monotonic() >= watch.deadline)
 
@@ -108,10 +126,11 @@ def _advancing(
         listener(what, 0, total)
         yield advance
     else:
-        # One bar, for the outermost loop, and only where somebody watches: a terminal or a notebook, unless
-        # tqdm's own switch is set, as for notebooks that are executed to compare their output.
+        # One bar, for the outermost loop of the first rank, and only where somebody watches: a terminal or a
+        # notebook, unless tqdm's own switch is set, as for notebooks executed to compare their output.
         watched = sys.stderr.isatty() or "ipykernel" in sys.modules
-        seen = watched and not os.environ.get("TQDM_DISABLE")
+        first = os.environ.get("RANK", "0") == "0"  # set by torchrun
+        seen = watched and first and not os.environ.get("TQDM_DISABLE")
         with tqdm(desc=what, total=total, delay=2.0, leave=False, disable=not (seen and outermost)) as bar:
 
             def advance_bar(n: int = 1) -> None:

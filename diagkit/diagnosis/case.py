@@ -16,7 +16,6 @@ from diagkit.diagnosis import arms, scales
 from diagkit.diagnosis.baseline import constant_prediction_loss
 from diagkit.diagnosis.curve import Trend, trend
 from diagkit.diagnosis.examples import affordable, came_cut, examples_to_read, step_size
-from diagkit.diagnosis.stability import stability
 from diagkit.diagnosis.trial import Arm, Bench, Trial
 from diagkit.diagnosis.twin import Twin, can_start_afresh, start_afresh
 from diagkit.measure import (
@@ -26,7 +25,9 @@ from diagkit.measure import (
     classify_critical_point,
     escape_saddle,
     gradient_noise,
+    stability,
 )
+from diagkit.measure.stability import has_limit
 from diagkit.objective import Objective, merged, of_model, same_random_state
 from diagkit.training import History
 from diagkit.work import progress, watching
@@ -54,7 +55,9 @@ class Case:
     @cached_property
     def everything(self) -> Objective:
         """All examples that were read; trials train on them."""
-        options: dict[str, Any] = {"max_examples": examples_to_read(self.train_data), "seed": self.seed}
+        # Trials train on this process alone, and so do the measurements that are compared with them.
+        options: dict[str, Any] = {"process_group": False, "seed": self.seed}
+        options["max_examples"] = examples_to_read(self.train_data)
         if not any(p.requires_grad for p in self.model.parameters()):
             options["params"] = "*"  # frozen as a whole: that is for a check to say, not an error
         if self.step is not None:
@@ -155,10 +158,10 @@ class Case:
     @cached_property
     def stability_ratio(self) -> float | None:
         """Sharpness over the optimizer's stability limit, None where no limit is known."""
-        if self.optimizer is None:
+        if self.optimizer is None or not has_limit(self.objective, self.optimizer):
             return None
-        known = stability(self.objective, self.optimizer, float(self.place.largest.values[0]))
-        return None if known is None else known.ratio
+        known = self.place.largest
+        return stability(self.objective, self.optimizer, largest=known, tol=1e-2, max_hvps=60).ratio
 
     def twin(self) -> Twin:
         return Twin.of(self.model, self.optimizer)

@@ -10,11 +10,11 @@ import torch
 
 from diagkit.measure.price import Bill, check_objective, finite_gradient
 from diagkit.measure.probes import Walk, loss_noise, steps_for, walk
-from diagkit.measure.spectrum import Eigenpairs, eigenpairs, spectrum_ends
+from diagkit.measure.spectrum import Eigenpairs, coarsest, eigenpairs, spectrum_ends
 from diagkit.measure.verdict_words import explain
 from diagkit.objective import Objective, check_positive
 from diagkit.result import Result
-from diagkit.spectral import missed_below, newton_step
+from diagkit.spectral import Recurrence, newton_step
 
 FULL_SPECTRUM = 200  # parameters up to which all eigenvalues are found, so that the index is exact
 FLAT_RESIDUAL = 0.9  # Frye et al. 2021 (arXiv:2003.10397): above it the point is gradient-flat
@@ -34,7 +34,9 @@ class CriticalPoint(Result):
     loss, gradient_norm : at the point.
     smallest, largest : Eigenpairs at both ends of the spectrum.
     index : number of negative eigenvalues where all were computed (P <= 200), else None.
-    none_below : no curvature lies below this value, but for a probability of 0.01; nan if not asked.
+    none_below, none_above : no curvature lies outside, each but for ``failure_probability`` over the random
+        start of the search (0 where all were computed); rounding is taken off. Infinite where the search
+        found its own bound wrong.
     newton_residual : ||H p + g|| / (||H|| ||p|| + ||g||) at the Newton step, nan at critical points.
     theta : the point [P]. explanation : what is proven, what is probable, what is unknown.
     """
@@ -50,6 +52,8 @@ class CriticalPoint(Result):
     explanation: str
     theta: np.ndarray
     gradient_norms: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    none_above: float = float("nan")
+    failure_probability: float = FAILURE
 
     def summary(self) -> dict[str, Any]:
         return {
@@ -73,6 +77,11 @@ class Facts:
     highest: float
     zero: float  # curvatures within +-zero have no sign
     none_below: float
+    none_above: float
+    failure_probability: float  # of each of the two bounds; 0 where all eigenvalues were computed
+    num_products: int  # that the bounds rest on
+    asymmetry: float
+    asymmetry_allowed: float
     converged: bool
     newton_residual: float = float("nan")
     unexplained: float = float("nan")
@@ -94,8 +103,9 @@ def classify_critical_point(
     even along the steepest curvature. (Relative to the curvature, so that the scale of the loss does not
     matter; an absolute ||grad L||^2 < 1e-10 is Frye et al. 2019.) A sign of curvature is claimed only
     beyond rounding, a negative one is proven by v^T H v < 0, confirmed by a finite step; its absence is
-    probable (Kuczynski and Wozniakowski 1992). Away from critical points the Newton step decides between
-    "gradient-flat" (the gradient lies where H is near zero) and "not-critical".
+    probable, as in :func:`certify_no_curvature_below`. Away from critical points the Newton step decides
+    between "gradient-flat" (the gradient lies where H is near zero) and "not-critical". Products that
+    contradict H = H^T leave the verdict undecided.
 
     Example
     -------
@@ -115,10 +125,11 @@ def classify_critical_point(
     bill = Bill(obj)
     count = obj.num_params if obj.num_params <= FULL_SPECTRUM else 1
     gradient = finite_gradient(obj)
-    ends = spectrum_ends(obj, count, count, tol=tol, max_hvps=max_hvps, seed=seed)
+    seen = Recurrence(obj.num_params, coarsest(obj))
+    ends = spectrum_ends(obj, count, count, tol=tol, max_hvps=max_hvps, seed=seed, observe=seen.observe)
     smallest = eigenpairs(ends, "smallest", {"num_hvps": 0, "num_evals": 0, "seconds": 0.0}, seed)
     largest = eigenpairs(ends, "largest", {"num_hvps": 0, "num_evals": 0, "seconds": 0.0}, seed)
-    facts = _measure(obj, gradient, smallest, largest, gradient_tol, ends.num_products)
+    facts = _measure(obj, gradient, smallest, largest, gradient_tol, seen)
     verdict = judge(facts)
     index = int((smallest.values < -facts.zero).sum()) if len(smallest.values) == obj.num_params else None
     return CriticalPoint(
@@ -129,6 +140,8 @@ def classify_critical_point(
         largest=largest,
         index=index,
         none_below=facts.none_below,
+        none_above=facts.none_above,
+        failure_probability=facts.failure_probability,
         newton_residual=facts.newton_residual,
         explanation=explain(verdict, facts, index),
         theta=obj.theta.double().cpu().numpy(),
@@ -144,7 +157,7 @@ def _measure(
     smallest: Eigenpairs,
     largest: Eigenpairs,
     gradient_tol: float,
-    num_products: int,
+    seen: Recurrence,
 ) -> Facts:
     loss, norm, scale = obj.loss(), float(gradient.norm()), smallest.scale
     eps = torch.finfo(obj.layout.dtype).eps
@@ -153,7 +166,11 @@ def _measure(
     zero = max(smallest.rounding, eps * abs(loss), DRIFT * min(norm, gradient_tol * scale))
     lowest, highest = float(smallest.values[0]), float(largest.values[0])
     every = len(smallest.values) == obj.num_params
-    spread = 0.0 if every else missed_below(num_products, obj.num_params, FAILURE) * (highest - lowest)
+    if every:
+        bounds = lowest - float(smallest.residuals[0]), highest + float(largest.residuals[0])
+    else:
+        low, high = seen.lower_bound(FAILURE), seen.upper_bound(FAILURE)
+        bounds = low if lowest >= low - zero else -np.inf, high if highest <= high + zero else np.inf
     facts: dict[str, Any] = {
         "loss": loss,
         "gradient_norm": norm,
@@ -161,7 +178,12 @@ def _measure(
         "lowest": lowest,
         "highest": highest,
         "zero": zero,
-        "none_below": lowest - max(spread, float(smallest.residuals[0])),
+        "none_below": bounds[0],
+        "none_above": bounds[1],
+        "failure_probability": 0.0 if every else FAILURE,
+        "num_products": seen.num_products,
+        "asymmetry": seen.asymmetry,
+        "asymmetry_allowed": seen.asymmetry_allowed,
         "converged": bool(smallest.converged[0] and largest.converged[0]),
     }
     if not facts["critical"]:
@@ -204,6 +226,8 @@ def _flat_walks(
 
 def judge(facts: Facts) -> str:
     """From facts to verdict; kept free of measuring and of words."""
+    if facts.asymmetry > facts.asymmetry_allowed:
+        return "undecided"
     if not facts.critical:
         return "gradient-flat" if facts.newton_residual > FLAT_RESIDUAL else "not-critical"
     negative, positive = facts.lowest < -facts.zero, facts.highest > facts.zero

@@ -60,4 +60,5 @@ def check_objective(obj: object) -> Objective:
             allowed="a diagkit Objective",
             write="dk.Objective(model, loss_fn, (X, y))",
         )
+    obj.ranks.start()
     return obj

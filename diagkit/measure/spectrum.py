@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from diagkit.errors import InputError
 from diagkit.measure.price import Bill, Price, check_objective
 from diagkit.objective import Objective, check_count, check_positive, check_seed
 from diagkit.result import Result
-from diagkit.spectral import End, Ends, lanczos
+from diagkit.spectral import SPARE_ROWS, End, Ends, kato_temple_intervals, lanczos, residual_intervals
 
 if TYPE_CHECKING:
     import pandas as pd
 
 BASIS_BYTES = 4 << 30  # memory for the basis and its products, both float64
+BASIS_SHARE = 0.5  # of the memory budget: what the Krylov basis may hold
 MAX_HVPS = 300  # default ceiling where convergence is slow
 
 
@@ -43,6 +47,26 @@ class Eigenpairs(Result):
     rounding: float
     scale: float
     multiplicities_seen: bool
+
+    @property
+    def intervals(self) -> np.ndarray:
+        """[k, 2], values -+ residuals: in each lies an eigenvalue, whatever the rest of the spectrum."""
+        return residual_intervals(self.values, self.residuals)
+
+    @property
+    def kato_temple(self) -> np.ndarray:
+        r"""[k, 2], often far narrower, *if* each value stands for one eigenvalue and none is missing.
+
+        [theta - rho^2 / gap, theta + rho^2 / gap], the gap reaching to the intervals of the listed neighbours
+        (Kato 1949, Temple 1928). Not proven by the run itself: eigenvalues closer together than the residual
+        are listed as one, which may then lie between them. For the last value, whose next neighbour is
+        unknown, and where intervals overlap, these are :attr:`intervals`.
+        """
+        whole = self.vectors.shape == (len(self.values), len(self.values))
+        if self.which == "smallest":
+            flipped = kato_temple_intervals(-self.values, self.residuals, self.rounding, whole=whole)
+            return -flipped[:, ::-1]
+        return kato_temple_intervals(self.values, self.residuals, self.rounding, whole=whole)
 
     def summary(self) -> dict[str, Any]:
         return {
@@ -80,8 +104,10 @@ def hessian_eigenvalues(
 
     Parameters
     ----------
-    tol : relative residual asked for. max_hvps : ceiling on the products (default: 300, fewer where the
-        basis would exceed 4 GB). seed : of the random start.
+    tol : relative residual asked for. max_hvps : ceiling on the products (default: 300). seed : of the random
+        start. The basis holds P float64 numbers per product, up to half of the objective's ``memory_budget``;
+        beyond that it is compressed on the way, which takes more products. :func:`estimate_cost` says how
+        large it will be.
 
     Raises
     ------
@@ -115,34 +141,68 @@ def spectrum_ends(
     tol: float = 1e-3,
     max_hvps: int | None = None,
     seed: int = 0,
+    observe: Callable[[Tensor, Tensor], None] | None = None,
 ) -> Ends:
-    """Both ends from one Krylov space."""
+    """Both ends from one Krylov space. ``observe`` is shown each vector and its product."""
     check_positive("tol", tol, write="1e-3")
     check_count("max_hvps", max_hvps, optional=True)
     check_seed(seed)
-    rows = max(2, BASIS_BYTES // (16 * obj.num_params))
     ceiling = max(MAX_HVPS, num_lowest, num_highest) if max_hvps is None else max_hvps
     if obj.num_params <= 2 * max(num_lowest, num_highest) and max_hvps is None:
         ceiling = obj.num_params
-    with obj.products() as products:
+
+    def matvec(v: Tensor) -> Tensor:
+        product = products.matvec(v)
+        if observe is not None:
+            observe(v, product)
+        return product
+
+    rows = basis_rows(obj, num_lowest + num_highest)
+    expected = expected_products(num_lowest + num_highest)[1]
+    with obj.products(expected=expected, reserve=rows * 8 * obj.num_params) as products:
         return lanczos(
-            products.matvec,
+            matvec,
             obj.num_params,
             num_lowest=num_lowest,
             num_highest=num_highest,
             tol=tol,
-            max_products=min(ceiling, rows),
-            dtype=min(obj.layout.dtypes, key=_precision),
+            max_products=ceiling,
+            dtype=coarsest(obj),
             device=obj.layout.device,
             seed=seed,
+            most_rows=rows,
         )
 
 
-def _precision(dtype: Any) -> int:
-    """Fewer mantissa bits first: the coarsest parameter dtype sets the rounding."""
-    import torch
+def expected_products(wanted: int) -> tuple[int, int]:
+    """From .. to: what trained networks took for so many eigenvalues at tol 1e-3 (benchmarks); no bound.
 
-    return -int(np.log2(torch.finfo(dtype).eps))
+    Example
+    -------
+    >>> expected_products(5)
+    (12, 35)
+    """
+    return wanted + 7, 5 * wanted + 10
+
+
+def basis_rows(obj: Objective, wanted: int) -> int:
+    """Vectors [P] in float64 that the basis may hold: half the memory budget, and never more than useful.
+
+    Where that is fewer than the products needed, the basis is compressed on the way (thick restart).
+    """
+    fitting = int(BASIS_SHARE * obj.memory_budget / (8 * obj.num_params))
+    useful = max(MAX_HVPS, 2 * wanted)
+    return min(obj.num_params, max(wanted + SPARE_ROWS, min(fitting, useful)))
+
+
+def most_products(num_params: int) -> int:
+    """As many as keep basis and products within the memory allowed."""
+    return max(2, BASIS_BYTES // (16 * num_params))
+
+
+def coarsest(obj: Objective) -> torch.dtype:
+    """The dtype with the fewest mantissa bits on the way to the loss: it sets the rounding of the products."""
+    return obj.fixed.precision
 
 
 def eigenpairs(ends: Ends, which: str, price: Price, seed: int | None) -> Eigenpairs:

@@ -1,6 +1,6 @@
 r"""Extreme eigenpairs of a symmetric operator known only through products, each with its residual.
 
-Lanczos with double full reorthogonalization, recurrence in float64. For a Ritz pair (theta, x) of a
+Lanczos with full reorthogonalization in float64 over a Krylov decomposition. For a Ritz pair (theta, x) of a
 symmetric H, some eigenvalue lies within the residual rho = ||H x - theta x|| of theta (Parlett, The
 Symmetric Eigenvalue Problem, ch. 4).
 
@@ -8,9 +8,9 @@ One starting vector sees one copy of a repeated eigenvalue. Where the space clos
 subspace, the sign of repeated eigenvalues) a new round begins from a random vector in the complement and
 finds the next copies. Rounds end when the last one brought nothing beyond the wanted ends: later
 complements lie inside its own, so they cannot either. A space that never closed is marked so, and its
-values are *distinct* ones. The wanted ends must survive a few more products after they have converged, which
-catches a space that is about to close and a copy that is about to appear; spaces of up to 64 dimensions are
-exhausted.
+values are *distinct* ones. In float64 the wanted ends must survive a few more products after they have
+converged, which catches a space that is about to close and a copy that is about to appear; spaces of up to 64
+dimensions are exhausted.
 """
 
 from __future__ import annotations
@@ -22,22 +22,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from diagkit.spectral.krylov import KrylovSpace, Matvec, RitzPairs
+from diagkit.spectral.decomposition import KrylovDecomposition
+from diagkit.spectral.krylov import Matvec, RitzPairs, rounding_bound
 from diagkit.work import interrupted, progress
 
 EXHAUST = 64  # so few dimensions that certainty is cheaper than a bound
 # The remainder, as a fraction of ||H||, below which the space counts as closed. Rounding is amplified on
 # the way there (4e-11 was seen in float64), hence the floor; in float32 a closed space hides in noise.
 CLOSED_FLOOR, CLOSED_ROUNDINGS = 1e-9, 4.0
-
-
-def _closed_below(space: KrylovSpace) -> float:
-    return max(CLOSED_ROUNDINGS * space.rounding, CLOSED_FLOOR * space.norm_seen)
-
-
-def _look_ahead(dim: int) -> int:
-    """Products spent after convergence to see whether the space closes (repeated eigenvalues)."""
-    return max(2, dim // 8)
+SPARE_ROWS = 4  # rows beyond the wanted vectors that a bounded basis has at least
+MANY = 10_000  # products, where only the memory is bounded
+# Residuals fall by about 0.4 digits a product on networks; a look costs as much as a small product.
+DIGITS_PER_LOOK, MOST_BLIND = 1.5, 8
 
 
 @dataclass(frozen=True)
@@ -83,6 +79,7 @@ def lanczos(
     dtype: torch.dtype = torch.float64,
     device: torch.device | str = "cpu",
     seed: int = 0,
+    most_rows: int | None = None,
     enough: Callable[[float, float, float], bool] | None = None,
 ) -> Ends:
     """Find the ``num_lowest`` smallest and ``num_highest`` largest eigenvalues of H [P, P].
@@ -95,6 +92,8 @@ def lanczos(
     ----------
     matvec : v [P] -> H v [P]; H symmetric. dtype : that of the products, which sets the rounding bound.
     max_products : stop after so many, converged or not.
+    most_rows : vectors [P] in float64 that the basis may hold; beyond them it is compressed to the best Ritz
+        vectors and goes on from these (thick restart).
     enough : asked with (lowest value, highest value, rounding) after each product; True ends the search.
 
     Example
@@ -104,46 +103,82 @@ def lanczos(
     >>> ends.lowest.values.round(8), ends.highest.values.round(8), ends.multiplicities_seen
     (array([-2.]), array([3., 3.]), True)
     """
-    space = KrylovSpace(matvec, size, dtype, torch.device(device), seed)
-    limit = size if max_products is None else min(size, max_products)
-    wanted = max(num_lowest, num_highest)
+    wanted = num_lowest + num_highest
+    rows = None if most_rows is None else max(most_rows, wanted + SPARE_ROWS)
+    space = KrylovDecomposition(matvec, size, dtype, torch.device(device), seed, rows)
+    limit = size if max_products is None and rows is None else (max_products or MANY)
     search = _Search(space, num_lowest, num_highest, tol)
-    vector, closed, done, round_start, complete = space.fresh(), False, False, 0, True
-    patience: int | None = None
     with progress("eigenvalues: products", limit) as advance:
-        while vector is not None and space.dim < limit:
-            product = space.extend(vector)
+        while space.next is not None and space.num_products < limit:
+            if space.full:
+                search.compress()
+            space.step(search.closed_below)
             advance(1)
-            vector, beta = space.orthogonal(product, _closed_below(space))
-            closed = vector is None
             if interrupted():
-                complete = closed and space.dim == size
+                search.complete = space.next is None and space.dim == size
                 break
-            # Small projected problems are looked at after every product, large ones now and then.
-            if closed or (space.dim >= wanted and (space.dim < 80 or space.dim % 8 == 0)):
-                ritz = space.ritz()
-                if enough is not None and enough(ritz.values[0], ritz.values[-1], space.rounding):
-                    break
-                done = search.is_done(ritz, beta, round_start, closed)
-                sure = closed or round_start > 0 or (patience is not None and space.dim >= patience)
-                if done and sure and (closed or size > EXHAUST):
-                    break
-                if not done:
-                    patience = None
-                elif patience is None:
-                    patience = space.dim + _look_ahead(space.dim)
-            if closed:
-                round_start, vector, done = space.dim, space.fresh(), False
-    # Copies are known to be listed where the search ended by itself, or where nothing is left to search.
-    copies = space.dim == size or (done and (closed or round_start > 0))
-    return search.ends(copies, complete)
+            if search.is_over(enough):
+                break
+            if space.next is None:
+                search.new_round()
+    return search.ends()
 
 
 class _Search:
     """When are the wanted ends found? Kept apart from the recurrence."""
 
-    def __init__(self, space: KrylovSpace, num_lowest: int, num_highest: int, tol: float) -> None:
+    def __init__(self, space: KrylovDecomposition, num_lowest: int, num_highest: int, tol: float) -> None:
         self.space, self.num_lowest, self.num_highest, self.tol = space, num_lowest, num_highest, tol
+        self.round_start = 0  # the row where the present round began: the first one at 0
+        self.done, self.complete, self.compressed = False, True, False
+        self.look_at, self.patience = max(num_lowest, num_highest), -1
+
+    def closed_below(self, norm: float) -> float:
+        """The remainder below which the space counts as closed."""
+        return max(CLOSED_ROUNDINGS * rounding_bound(self.space.dtype, norm), CLOSED_FLOOR * norm)
+
+    def is_over(self, enough: Callable[[float, float, float], bool] | None) -> bool:
+        """Looks now and then: how often follows from how far convergence is."""
+        space, closed = self.space, self.space.next is None
+        if not closed and (space.dim < self.look_at and enough is None):
+            return False
+        ritz = space.ritz()
+        if enough is not None and enough(ritz.values[0], ritz.values[-1], space.rounding):
+            return True
+        left = self.distance(ritz)
+        self.look_at = space.dim + 1 + min(int(DIGITS_PER_LOOK * np.log10(max(left, 1.0))), MOST_BLIND)
+        self.done = left <= 1 and (
+            self._last_round_is_inside(ritz) if closed or self.round_start else len(ritz.values) > 0
+        )
+        if not self.done:
+            self.patience = -1
+            return False
+        if self.patience < 0:
+            self.patience = space.num_products + self.look_ahead()
+        sure = closed or self.round_start > 0 or space.num_products >= self.patience
+        return sure and (closed or space.size > EXHAUST)
+
+    def look_ahead(self) -> int:
+        """Products spent after convergence to see whether the space closes (repeated eigenvalues).
+
+        In less than float64 a closed space hides in rounding: there is nothing to be seen.
+        """
+        return max(2, self.space.dim // 8) if self.space.dtype == torch.float64 else 0
+
+    def new_round(self) -> None:
+        """The space has closed: go on from a random vector in the complement."""
+        self.space.restart()
+        self.round_start, self.done = self.space.dim, False
+
+    def compress(self) -> None:
+        """Make room: keep the wanted ends and half of what is beyond them, as a start for what follows."""
+        ritz, wanted = self.space.ritz(), self.num_lowest + self.num_highest
+        beyond = (self.space.dim - wanted) // 2
+        low = self.num_lowest and self.num_lowest + beyond * self.num_lowest // wanted
+        order = np.arange(len(ritz.values))
+        kept = wanted + beyond - low
+        self.space.compress(ritz, np.r_[order[:low], order[len(order) - kept :]])
+        self.compressed, self.round_start, self.look_at = True, 0, 0
 
     def indices(self, ritz: RitzPairs) -> tuple[np.ndarray, np.ndarray]:
         order = np.arange(len(ritz.values))
@@ -155,38 +190,33 @@ class _Search:
         asked = self.tol * np.maximum(np.abs(ritz.values[np.r_[low, high]]), floors)
         return np.maximum(asked, self.space.rounding)
 
-    def is_done(self, ritz: RitzPairs, beta: float, round_start: int, closed: bool) -> bool:
-        if len(ritz.values) < min(max(self.num_lowest, self.num_highest), self.space.num_rows):
-            return False
-        low, high = self.indices(ritz)
-        both = np.r_[low, high]
-        allowed = self.tolerances(ritz)
-        # The recurrence's own estimate is free; the explicit residual is asked only where it agrees.
-        if np.any(beta * np.abs(ritz.rotation[-1, both]) > allowed):
-            return False
-        if np.any(self.space.residuals(ritz, both) > allowed):
-            return False
-        if round_start == 0 and not closed:
-            return True  # distinct values; nothing hints at copies
-        return self._last_round_is_inside(ritz, beta, round_start)
+    def distance(self, ritz: RitzPairs) -> float:
+        """Largest residual in units of its tolerance; inf where there are too few values yet."""
+        if len(ritz.values) < min(max(self.num_lowest, self.num_highest), self.space.size):
+            return 1e300
+        left = self.space.residuals(ritz, np.r_[self.indices(ritz)])
+        return float(np.max(left / np.maximum(self.tolerances(ritz), 1e-300), initial=0.0))
 
-    def _last_round_is_inside(self, ritz: RitzPairs, beta: float, round_start: int) -> bool:
+    def _last_round_is_inside(self, ritz: RitzPairs) -> bool:
         """Does the last round reach no further than the wanted ends, up to their tolerance?"""
-        last = self.space.ritz(round_start)
+        last = self.space.ritz(self.round_start)
         low, high = self.indices(ritz)
         slack = max(self.space.rounding, CLOSED_FLOOR * ritz.scale)
         for wanted, extreme, sign in ((low, 0, -1.0), (high, -1, 1.0)):
             if not len(wanted):
                 continue
-            error = beta * abs(last.rotation[-1, extreme])
+            error = self.space.beta * abs(last.rotation[-1, extreme])
             if error > self.tol * ritz.scale:
                 return False  # this round has not found its own extreme yet
             if sign * (last.values[extreme] - ritz.values[wanted[-1]]) > slack:
                 return False
         return True
 
-    def ends(self, closed: bool, complete: bool) -> Ends:
+    def ends(self) -> Ends:
         space = self.space
+        # Copies are known to be listed where the search ended by itself, or where nothing is left to search.
+        settled = self.done and (space.next is None or self.round_start > 0)
+        copies = space.dim == space.size or (settled and not self.compressed)
         ritz = space.ritz()
         low, high = self.indices(ritz)
         allowed = self.tolerances(ritz)
@@ -204,7 +234,7 @@ class _Search:
             highest=end(high, slice(cut, None)),
             scale=ritz.scale,
             rounding=space.rounding,
-            num_products=space.dim,
-            multiplicities_seen=closed,
-            complete=complete,
+            num_products=space.num_products,
+            multiplicities_seen=copies,
+            complete=self.complete,
         )

@@ -1,5 +1,7 @@
 """One run: the loop, the recorder for a loop of one's own, and the history that either leaves behind."""
 
+from diagkit.training.curvature_track import CurvatureTrack
+from diagkit.training.curvature_tracker import CurvatureTracker
 from diagkit.training.history import History, as_history
 from diagkit.training.log_files import read_history
 from diagkit.training.loop import train
@@ -9,6 +11,8 @@ from diagkit.training.records import history_of_records
 from diagkit.training.run import StepInfo, StopTraining, TrainingRun
 
 __all__ = [
+    "CurvatureTrack",
+    "CurvatureTracker",
     "History",
     "Minibatches",
     "Recorder",

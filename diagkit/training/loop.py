@@ -19,7 +19,7 @@ from diagkit.training.recorder import Recorder
 from diagkit.training.run import BestPoint, StepInfo, StopTraining, TrainingRun, as_observers, flat_parameters
 from diagkit.training.stepping import NonFiniteLoss, Stepper, same_modes, seed_all
 from diagkit.training.train_arguments import check_arguments, make_optimizer, make_scheduler, trainable
-from diagkit.work import interrupted, progress
+from diagkit.work import interrupted_here, progress
 
 
 def train(
@@ -110,7 +110,7 @@ def train(
         for epoch in itertools.count():
             total, seen, here = 0.0, 0, 0
             for inputs, targets in batches:
-                if interrupted():
+                if interrupted_here():
                     ended_by = "interrupted"
                     break
                 try:

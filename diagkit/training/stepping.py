@@ -19,7 +19,7 @@ from diagkit.objective.batches import batch_size_of
 from diagkit.objective.fixed_loss import call_model
 from diagkit.objective.trace import same_random_state
 from diagkit.training.recorder import Recorder
-from diagkit.work import interrupted
+from diagkit.work import interrupted_here
 
 
 class NonFiniteLoss(Exception):  # noqa: N818 - a signal to the loop, caught there
@@ -87,7 +87,7 @@ class Stepper:
             seed_all(seed)
             self.model.eval()
             for inputs, targets in batches:
-                if interrupted():
+                if interrupted_here():
                     return None
                 inputs, targets = self._to_model(inputs), self._to_model(targets)
                 size = batch_size_of((inputs, targets))

@@ -54,6 +54,30 @@ BAD = {
     "directions of a number": (lambda o: dk.loss_plane(o, 7), "int", "pair"),
     "filter norm of zeros": (lambda o: dk.loss_line(o.at(np.zeros(3))), "zero", "not all zero"),
     "groups 3": (lambda o: dk.gradient_noise(o, groups=3), "groups = 3", "4 or more"),
+    "eps 0": (lambda o: dk.certify_no_curvature_below(o, 0.0), r"eps = 0\.0", "positive"),
+    "eps NaN": (lambda o: dk.certify_no_curvature_below(o, float("nan")), "eps = nan", "positive"),
+    "probability 1": (
+        lambda o: dk.certify_no_curvature_below(o, 1.0, failure_probability=1.0),
+        r"failure_probability = 1\.0",
+        "between 0 and 1",
+    ),
+    "probability 0": (
+        lambda o: dk.certify_no_curvature_below(o, 1.0, failure_probability=0),
+        "failure_probability = 0",
+        "positive",
+    ),
+    "one product": (lambda o: dk.check_symmetry(o, products=1), "products = 1", "2 or more"),
+    "pairs of numbers": (lambda o: dk.eigenvalue_over_data(o, [1.0]), "list", "Eigenpairs"),
+    "index beyond": (
+        lambda o: dk.eigenvalue_over_data(o, dk.hessian_eigenvalues(o, 1), 1),
+        "index = 1",
+        "0 to 0",
+    ),
+    "resamples 5": (
+        lambda o: dk.eigenvalue_over_data(o, dk.hessian_eigenvalues(o, 1), resamples=5),
+        "resamples = 5",
+        "100 or more",
+    ),
     "groups 5.5": (lambda o: dk.gradient_noise(o, groups=5.5), r"groups = 5\.5", "integer"),
 }
 
@@ -88,6 +112,8 @@ def test_a_single_parameter_has_no_plane():
 MEASURES = {
     "eigenvalues": lambda o: dk.hessian_eigenvalues(o, 1),
     "classify": dk.classify_critical_point,
+    "certificate": lambda o: dk.certify_no_curvature_below(o, 0.1),
+    "symmetry": dk.check_symmetry,
     "escape": dk.escape_saddle,
     "newton-mr": dk.find_critical_point,
     "gradient-norm": lambda o: dk.find_critical_point(o, method="gradient-norm"),

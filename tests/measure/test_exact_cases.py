@@ -78,7 +78,8 @@ def test_price_and_accuracy_on_a_trained_network(dtype, seed):
     assert top5.converged.all()
     top1 = dk.hessian_eigenvalues(obj, 1, tol=1e-3, seed=seed)
     assert top1.num_hvps <= 20
-    assert top1.values[0] == pytest.approx(true[-1], rel=1e-6)
+    gap = true[-1] - true[-2]
+    assert abs(top1.values[0] - true[-1]) <= top1.residuals[0] ** 2 / gap + top1.rounding  # Kato and Temple
     lowest = dk.hessian_eigenvalues(obj, 1, which="smallest", seed=seed)
     assert lowest.num_hvps <= 64
     assert abs(lowest.values[0] - true[0]) <= 1e-3 * true[-1]

@@ -24,6 +24,17 @@ MEASUREMENTS = {
     "plane": lambda obj: dk.loss_plane(obj, resolution=5),
     "plane of eigenvectors": lambda obj: dk.loss_plane(obj, "eigenvectors", resolution=5),
     "gradient noise": dk.gradient_noise,
+    "Gauss-Newton": lambda obj: dk.gauss_newton_split(obj, 2),
+    "stability": lambda obj: dk.stability(obj, torch.optim.SGD(obj.model.parameters(), lr=0.1)),
+    "curvature tracker": lambda obj: dk.CurvatureTracker(obj).step(),
+    "trace": lambda obj: dk.hessian_trace(obj, num_hvps=10),
+    "trace by xtrace": lambda obj: dk.hessian_trace(obj, method="xtrace", num_hvps=10),
+    "cost": lambda obj: dk.estimate_cost(obj, 2),
+    "density": lambda obj: dk.hessian_density(obj, num_probes=2, steps=5),
+    "by module": lambda obj: dk.hessian_by_module(obj, num_hvps=10),
+    "curvature certificate": lambda obj: dk.certify_no_curvature_below(obj, 0.01),
+    "symmetry": dk.check_symmetry,
+    "eigenvalue over data": lambda obj: dk.eigenvalue_over_data(obj, dk.hessian_eigenvalues(obj, 1)),
 }
 ERRORS = {"error": RuntimeError("the fuse has burnt"), "interrupt": KeyboardInterrupt("the fuse has burnt")}
 
@@ -59,7 +70,7 @@ def test_construction_that_raises(kind, call, norm_stats):
 
 @pytest.mark.parametrize("name", MEASUREMENTS)
 def test_ordinary_end(name, norm_stats):
-    if name == "gradient noise" and norm_stats == "batch":
+    if name in ("gradient noise", "eigenvalue over data") and norm_stats == "batch":
         pytest.skip("refused under batch statistics")
     ward = Ward()
     obj = objective(ward, norm_stats)

@@ -2,8 +2,23 @@
 
 import numpy as np
 
-from diagkit.measure import CriticalPoint, Eigenpairs, Escape, GradientNoise, LineSlice, PlaneSlice
-from diagkit.training import History
+from diagkit.measure import (
+    CriticalPoint,
+    CurvatureCertificate,
+    Eigenpairs,
+    EigenvalueOverData,
+    Escape,
+    Estimate,
+    GaussNewtonSplit,
+    GradientNoise,
+    LineSlice,
+    ModuleCurvature,
+    PlaneSlice,
+    SpectralDensity,
+    Stability,
+    SymmetryCheck,
+)
+from diagkit.training import CurvatureTrack, History
 
 
 def plane(f=lambda a, b: b**2 - a**2, n=9, extent=2.0, **changes):
@@ -87,13 +102,153 @@ def noise(scale=100.0, interval=(50.0, 200.0), resolved=True):
     )
 
 
+def density(nodes=(-0.5, 0.0, 3.0), weights=(0.1, 0.7, 0.2), sigma=0.1, **changes):
+    nodes, weights = np.atleast_2d(nodes), np.atleast_2d(weights)
+    grid = np.linspace(nodes.min() - 5 * sigma, nodes.max() + 5 * sigma, 401)
+    bumps = np.exp(-0.5 * ((grid[:, None] - nodes[0]) / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi))
+    fields = {
+        "grid": grid,
+        "density": bumps @ weights[0],
+        "sem": 0.1 * bumps @ weights[0],
+        "sigma": sigma,
+        "nodes": nodes,
+        "weights": weights,
+        "mean": float((nodes * weights).sum()),
+        "mean_sem": 0.05,
+        "second_moment": float((nodes**2 * weights).sum()),
+        "second_moment_sem": 0.1,
+        "num_params": 100,
+        "rounding": 1e-7,
+        "exact": False,
+    }
+    return SpectralDensity(**(fields | changes))
+
+
+def modules(shares=(0.7, 0.4, -0.1), sem=0.05, names=None, **changes):
+    shares = np.asarray(shares, dtype=float)
+    rows = len(shares)
+    fields = {
+        "names": tuple(names or (f"layer{i}" for i in range(rows))),
+        "num_params": np.full(rows, 10),
+        "eigenvalues": np.linspace(3.0, 1.0, rows)[:, None],
+        "residuals": np.full((rows, 1), 0.01),
+        "converged": np.ones((rows, 1), dtype=bool),
+        "traces": 2.0 * shares,
+        "trace_sems": np.full(rows, 2.0 * sem),
+        "shares": shares,
+        "share_sems": np.full(rows, sem),
+        "trace": 2.0,
+        "trace_sem": 0.1,
+        "exact": False,
+    }
+    return ModuleCurvature(**(fields | changes))
+
+
+def estimate(samples=(1.0, 2.0, 3.0, 6.0), sem=0.5, **changes):
+    samples = np.asarray(samples)
+    fields = {"value": samples.mean(), "sem": sem, "samples": samples, "quantity": "trace of the Hessian"}
+    return Estimate(**(fields | {"method": "hutchinson"} | changes))
+
+
+def certificate(verdict="none-below", lowest=(1.0, 0.1, 0.05), bounds=(-900.0, -2.0, -0.3), **changes):
+    fields = {
+        "verdict": verdict,
+        "eps": 0.5,
+        "value": lowest[-1],
+        "vector": np.eye(1, 4)[0],
+        "bound": bounds[-1],
+        "rounding": 1e-9,
+        "asymmetry": 0.0,
+        "failure_probability": 0.01,
+        "needed": 9,
+        "lowest": np.array(lowest),
+        "bounds": np.array(bounds),
+        "explanation": "",
+    }
+    return CurvatureCertificate(**(fields | changes))
+
+
+def symmetry(asymmetry=1e-9, allowed=1e-7, scale=2.0):
+    return SymmetryCheck(
+        symmetric=asymmetry <= allowed, asymmetry=asymmetry, allowed=allowed, scale=scale, explanation=""
+    )
+
+
+def over_data(**changes):
+    fields = {
+        "value": 4.0,
+        "interval": (3.0, 5.5),
+        "sem": 0.6,
+        "eigenvalue": 4.0,
+        "groups": np.linspace(1.0, 7.0, 8),
+        "sizes": np.full(8, 4.0),
+        "resampled": np.random.default_rng(0).normal(4.0, 0.6, 500),
+        "explanation": "",
+    }
+    return EigenvalueOverData(**(fields | changes))
+
+
+def split(**changes):
+    fields = {
+        "hessian": pairs([4.0, 2.0], "largest"),
+        "gauss_newton": pairs([3.5, 2.5], "largest"),
+        "residual_smallest": pairs([-1.0]),
+        "residual_largest": pairs([1.5], "largest"),
+        "shares": np.array([0.75, 1.2]),
+        "share_errors": np.full(2, 1e-3),
+        "overlap": 0.9,
+    }
+    return GaussNewtonSplit(**(fields | changes))
+
+
+def stability(sharpness=5.0, residual=0.1, **changes):
+    fields = {
+        "sharpness": sharpness,
+        "residual": residual,
+        "converged": True,
+        "rounding": 1e-7,
+        "limit": 10.0,
+        "preconditioned": False,
+        "optimizer": "SGD",
+    }
+    return Stability(**(fields | changes))
+
+
+def track(**changes):
+    values = np.array([[4.0, 2.0], [6.0, 3.0], [9.0, 5.0]])
+    fields = {
+        "steps": np.array([1, 11, 21]),
+        "values": values,
+        "residuals": np.full((3, 2), 0.05),
+        "converged": np.array([[True, True], [True, False], [True, True]]),
+        "limits": np.array([10.0, 10.0, 8.0]),
+        "products": np.array([8, 4, 4]),
+        "preconditioned": False,
+        "num_examples": 100,
+        "training_seconds": 10.0,
+    }
+    return CurvatureTrack(**(fields | changes))
+
+
 EVERY_KIND = {
+    "certificate": certificate(),
+    "symmetry": symmetry(),
+    "eigenvalue over data": over_data(),
     "plane": plane(),
     "line": line(),
     "eigenpairs": pairs([-1.0, 0.5]),
     "critical point": point(),
     "escape": escape(),
+    "Gauss-Newton": split(),
+    "stability": stability(),
+    "unstable": stability(20.0, 0.5, preconditioned=True, optimizer="Adam"),
+    "curvature track": track(),
     "noise": noise(),
+    "density": density(),
+    "density of all eigenvalues": density(exact=True, sem=np.zeros(401)),
+    "modules": modules(),
+    "estimate": estimate(),
+    "estimate, exact": estimate(exact=True),
     "noise not resolved": noise(np.inf, (np.inf, np.inf), False),
     "history": History.from_dict({"loss": [2.0, 1.0, 0.5]}),
 }
