@@ -2,6 +2,7 @@
 # make test    unit tests and doctests, then every notebook, then the browser tests
 # make check   format, lint, types, dead code, notebook outputs, layers, doctests
 # make format  put code and notebooks into the form that `make check` asks for
+# make bench   curvature against public peers (about 15 minutes); the table is in benchmarks/results
 # make clean   remove everything that these commands made
 #
 # Each makes its own environment in .venv first, and again when pyproject.toml has changed.
@@ -16,7 +17,7 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help lab test check format clean
+.PHONY: help lab test check format bench clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -63,6 +64,10 @@ format: $(STAMP)
 ifneq ($(NOTEBOOKS),)
 	$(NBSTRIPOUT) $(NOTEBOOKS)
 endif
+
+bench: $(STAMP)
+	$(BIN)/python -m pip install --no-deps -r benchmarks/requirements.txt
+	$(BIN)/python -m benchmarks.curvature
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache

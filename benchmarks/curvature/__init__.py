@@ -1,0 +1,1 @@
+"""Curvature against public peers: ``python -m benchmarks.curvature`` reruns everything, prints the tables."""
