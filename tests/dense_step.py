@@ -45,7 +45,7 @@ def as_evaluated(model: nn.Module, norm_stats: str) -> Iterator[nn.Module]:
 def dense(
     model: nn.Module, step: Callable[..., Tensor], batches: Sequence[dict[str, Tensor]], norm_stats: str
 ) -> tuple[float, Tensor, Tensor]:
-    """(L, gradient [P], Hessian [P, P]) of the mean over the examples, in float64, one row at a time."""
+    """(L, gradient [P], Hessian [P, P]) of the mean over the examples, in float64."""
     sizes = [len(batch["labels" if "labels" in batch else "input_ids"]) for batch in batches]
     with as_evaluated(model, norm_stats) as twin:
         leaves = list(twin.parameters())
@@ -53,10 +53,9 @@ def dense(
         loss = torch.stack(parts).sum()
         pieces = torch.autograd.grad(loss, leaves, create_graph=True)
         gradient = torch.cat([piece.reshape(-1) for piece in pieces])
-        rows = []
-        for slope in gradient:
-            row = torch.autograd.grad(
-                slope, leaves, retain_graph=True, allow_unused=True, materialize_grads=True
-            )
-            rows.append(torch.cat([r.reshape(-1) for r in row]))
-    return float(loss.detach()), gradient.detach(), torch.stack(rows)
+        eye = torch.eye(len(gradient), dtype=gradient.dtype)
+        rows = torch.autograd.grad(
+            gradient, leaves, eye, is_grads_batched=True, allow_unused=True, materialize_grads=True
+        )
+        H = torch.cat([row.reshape(len(gradient), -1) for row in rows], dim=1)
+    return float(loss.detach()), gradient.detach(), H

@@ -66,8 +66,8 @@ class Recurrent(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.core = nn.LSTM(3, 3, num_layers=2, bidirectional=True, dropout=0.3, batch_first=True)
-        self.head = nn.Linear(6, 3)
+        self.core = nn.LSTM(2, 2, num_layers=2, bidirectional=True, dropout=0.3, batch_first=True)
+        self.head = nn.Linear(4, 3)
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
@@ -83,7 +83,7 @@ class Encoder(nn.Module):
         layer = nn.TransformerEncoderLayer(
             4, 2, 6, dropout=0.2, activation="gelu", batch_first=True, norm_first=norm_first
         )
-        self.body = nn.TransformerEncoder(layer, 1, enable_nested_tensor=False)
+        self.body = nn.TransformerEncoder(layer, 1, enable_nested_tensor=not norm_first)
         self.head = nn.Linear(4, 3)
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
@@ -101,7 +101,7 @@ class Decoder(nn.Module):
         super().__init__()
         self.attend, kv = attend, 2 if attend == "grouped" else 4
         self.embedding, self.out = nn.Embedding(7, 4), nn.Linear(4, 7, bias=False)
-        self.norm1, self.norm2 = nn.RMSNorm(4), nn.RMSNorm(4)
+        self.norm1, self.norm2 = nn.RMSNorm(4, eps=1e-5), nn.RMSNorm(4, eps=1e-5)
         self.query, self.key_value = nn.Linear(4, 4), nn.Linear(4, 2 * kv)
         self.gate, self.up, self.down = nn.Linear(4, 5), nn.Linear(4, 5), nn.Linear(5, 4)
         if attend == "bias":
@@ -128,14 +128,19 @@ class Decoder(nn.Module):
         return self.out(x + self.down(F.silu(self.gate(h)) * self.up(h)))
 
 
-QUIET: dict[str, Any] = {"bos_token_id": None, "eos_token_id": None}  # those of the defaults are too large here
+QUIET: dict[str, Any] = {
+    "bos_token_id": None,
+    "eos_token_id": None,
+}  # those of the defaults are too large here
 
 
 def gpt2() -> nn.Module:
     """The output layer is the embedding, as its users know it."""
     from transformers import GPT2Config, GPT2LMHeadModel
 
-    return GPT2LMHeadModel(GPT2Config(vocab_size=7, n_positions=5, n_embd=4, n_head=2, n_layer=1, n_inner=6, **QUIET))
+    return GPT2LMHeadModel(
+        GPT2Config(vocab_size=7, n_positions=5, n_embd=4, n_head=2, n_layer=1, n_inner=6, **QUIET)
+    )
 
 
 def llama() -> nn.Module:
@@ -196,10 +201,11 @@ class Scene:
                 for p in model.parameters():
                     p += 0.3 * torch.randn_like(p)
                 for m in model.modules():
+                    if isinstance(m, nn.Embedding):  # a norm of short vectors would amplify their rounding
+                        m.weight.normal_()
                     if isinstance(m, nn.BatchNorm2d):
                         m.running_mean.normal_()
                         m.running_var.uniform_(0.5, 2.0)
-        model.last = None
         return model
 
     def batches(self, size: int) -> list[dict[str, Tensor]]:
@@ -225,8 +231,8 @@ LABELS = torch.arange(6) % 3
 LENGTHS = torch.tensor([4, 2, 3, 4, 1, 4])
 TOKENS = torch.randint(7, (6, 5), generator=seeded(1))
 PRESENT = torch.arange(5) < torch.tensor([5, 3, 4, 5, 2, 5])[:, None]
-IMAGES = {"x": randn(6, 1, 8, 8), "labels": LABELS}
-SEQUENCES = {"x": randn(6, 4, 3), "lengths": LENGTHS, "labels": LABELS}
+IMAGES = {"x": randn(6, 1, 12, 12), "labels": LABELS}
+SEQUENCES = {"x": randn(6, 4, 2), "lengths": LENGTHS, "labels": LABELS}
 VECTORS = {"x": randn(6, 4, 4), "lengths": LENGTHS, "labels": LABELS}
 TEXT = {"input_ids": TOKENS, "labels": TOKENS}
 PADDED = {
@@ -234,6 +240,7 @@ PADDED = {
     "attention_mask": PRESENT.long(),
     "labels": TOKENS.masked_fill(~PRESENT, -100),
 }
+PADDED_LATE = {"input_ids": TOKENS, "labels": TOKENS.where(torch.arange(30).view(6, 5) < 27, -100)}
 
 
 def narrow() -> ResNet:
@@ -254,5 +261,6 @@ SCENES = {
     "GPT-2, padded": Scene(gpt2, own_loss, PADDED),
     "Llama": Scene(llama, own_loss, TEXT),
     "Llama, padded": Scene(llama, own_loss, PADDED),
+    "GPT-2, padded late": Scene(gpt2, own_loss, PADDED_LATE),
     "Qwen3": Scene(qwen3, own_loss, TEXT),
 }

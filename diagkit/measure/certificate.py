@@ -113,7 +113,7 @@ def certify_no_curvature_below(
     check_seed(seed)
     smallest_share(obj.num_params, failure_probability)  # refuses 1 and more
     bill = Bill(obj)
-    limit = most_products(obj.num_params)
+    limit = most_products(obj)
     with obj.products() as products:
         found = negative_curvature(
             products.matvec,

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from diagkit.measure.price import Bill, check_objective
+from diagkit.measure.price import Bill, check_objective, in_words
 from diagkit.measure.spectrum import basis_rows, expected_products
 from diagkit.objective import Objective, check_count, check_seed
 from diagkit.result import Result
@@ -47,21 +47,6 @@ class CostEstimate(Result):
             "graphs": in_words(self.graph_bytes),
             "batches": f"{self.num_batches}, {self.num_kept} kept",
         }
-
-
-def in_words(num_bytes: float) -> str:
-    """Bytes with a unit.
-
-    Example
-    -------
-    >>> in_words(512), in_words(3 << 20), in_words(2.5 * 2**30)
-    ('512 B', '3.0 MiB', '2.5 GiB')
-    """
-    for unit in ("B", "KiB", "MiB"):
-        if num_bytes < 1024:
-            return f"{num_bytes:.0f} {unit}" if unit == "B" else f"{num_bytes:.1f} {unit}"
-        num_bytes /= 1024
-    return f"{num_bytes:.1f} GiB"
 
 
 def estimate_cost(obj: Objective, k: int = 5, *, seed: int = 0) -> CostEstimate:

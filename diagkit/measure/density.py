@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from diagkit.measure.price import Bill, check_objective
-from diagkit.measure.spectrum import BASIS_BYTES
+from diagkit.measure.spectrum import basis_memory
 from diagkit.measure.trace import coarsest_dtype
 from diagkit.objective import Objective, check_count, check_positive, check_seed
 from diagkit.result import Result
@@ -139,7 +139,7 @@ def hessian_density(
     check_positive("sigma", sigma, write="None", optional=True)
     check_seed(seed)
     size, bill = obj.num_params, Bill(obj)
-    steps = max(2, min(steps, BASIS_BYTES // (8 * size)))
+    steps = max(2, min(steps, basis_memory(obj) // (8 * size)))
     quadrature: Quadrature | None = None
     with obj.products() as H:
         options: dict[str, Any] = {

@@ -30,7 +30,7 @@ def operator_ends(
         num_lowest=num_lowest,
         num_highest=num_highest,
         tol=tol,
-        max_products=min(ceiling, most_products(obj.num_params)),
+        max_products=min(ceiling, most_products(obj)),
         dtype=coarsest(obj),
         device=obj.layout.device,
         seed=seed,

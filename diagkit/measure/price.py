@@ -41,6 +41,21 @@ class Bill:
         )
 
 
+def in_words(num_bytes: float) -> str:
+    """Bytes with a unit.
+
+    Example
+    -------
+    >>> in_words(512), in_words(3 << 20), in_words(2.5 * 2**30)
+    ('512 B', '3.0 MiB', '2.5 GiB')
+    """
+    for unit in ("B", "KiB", "MiB"):
+        if num_bytes < 1024:
+            return f"{num_bytes:.0f} {unit}" if unit == "B" else f"{num_bytes:.1f} {unit}"
+        num_bytes /= 1024
+    return f"{num_bytes:.1f} GiB"
+
+
 def finite_gradient(obj: Objective) -> Tensor:
     """The gradient [P] in float64; an error where it is not finite."""
     gradient = obj.batch_gradients(mean=True)[0]

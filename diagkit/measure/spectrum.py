@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from diagkit.errors import InputError
-from diagkit.measure.price import Bill, Price, check_objective
+from diagkit.measure.price import Bill, Price, check_objective, in_words
 from diagkit.objective import Objective, check_count, check_positive, check_seed
 from diagkit.result import Result
 from diagkit.spectral import SPARE_ROWS, End, Ends, kato_temple_intervals, lanczos, residual_intervals
@@ -19,7 +19,7 @@ from diagkit.spectral import SPARE_ROWS, End, Ends, kato_temple_intervals, lancz
 if TYPE_CHECKING:
     import pandas as pd
 
-BASIS_BYTES = 4 << 30  # memory for the basis and its products, both float64
+WORTH_TELLING = 100 << 20  # a basis of so many bytes is told on the progress bar
 BASIS_SHARE = 0.5  # of the memory budget: what the Krylov basis may hold
 MAX_HVPS = 300  # default ceiling where convergence is slow
 
@@ -159,6 +159,8 @@ def spectrum_ends(
 
     rows = basis_rows(obj, num_lowest + num_highest)
     expected = expected_products(num_lowest + num_highest)[1]
+    basis_bytes = 8 * obj.num_params * min(rows, expected)
+    basis = f" (basis {in_words(basis_bytes)})" if basis_bytes >= WORTH_TELLING else ""
     with obj.products(expected=expected, reserve=rows * 8 * obj.num_params) as products:
         return lanczos(
             matvec,
@@ -171,6 +173,7 @@ def spectrum_ends(
             device=obj.layout.device,
             seed=seed,
             most_rows=rows,
+            what=f"eigenvalues: products{basis}",
         )
 
 
@@ -190,18 +193,23 @@ def basis_rows(obj: Objective, wanted: int) -> int:
 
     Where that is fewer than the products needed, the basis is compressed on the way (thick restart).
     """
-    fitting = int(BASIS_SHARE * obj.memory_budget / (8 * obj.num_params))
+    fitting = basis_memory(obj) // (8 * obj.num_params)
     useful = max(MAX_HVPS, 2 * wanted)
     return min(obj.num_params, max(wanted + SPARE_ROWS, min(fitting, useful)))
 
 
-def most_products(num_params: int) -> int:
-    """As many as keep basis and products within the memory allowed."""
-    return max(2, BASIS_BYTES // (16 * num_params))
+def most_products(obj: Objective) -> int:
+    """As many as keep a basis that is not compressed, and its products, within half of the memory budget."""
+    return max(2, basis_memory(obj) // (16 * obj.num_params))
+
+
+def basis_memory(obj: Objective) -> int:
+    """Bytes of the memory budget that vectors [P] may hold; the rest is for graphs."""
+    return int(BASIS_SHARE * obj.memory_budget)
 
 
 def coarsest(obj: Objective) -> torch.dtype:
-    """The dtype with the fewest mantissa bits on the way to the loss: it sets the rounding of the products."""
+    """The dtype with the fewest mantissa bits on the way to the loss: it sets the rounding of products."""
     return obj.fixed.precision
 
 

@@ -10,7 +10,7 @@ import torch
 
 from diagkit.errors import InputError
 from diagkit.measure.price import Bill, check_objective
-from diagkit.measure.spectrum import BASIS_BYTES
+from diagkit.measure.spectrum import basis_memory
 from diagkit.objective import Objective, check_count, check_positive, check_seed
 from diagkit.result import Result
 from diagkit.spectral import Estimator, TraceEstimate, XTrace, diagonal, hutchinson, sample
@@ -74,7 +74,7 @@ def hessian_trace(
     Parameters
     ----------
     num_hvps : products to spend (default 100), or at most to spend where ``tol`` is given (default 1000).
-        "xtrace" takes fewer where its basis would exceed 4 GB.
+        "xtrace" takes fewer where its basis would exceed half of the memory budget.
     tol : go on until sem <= tol * |value|. ``converged`` says whether that was reached.
 
     Raises
@@ -103,7 +103,7 @@ def hessian_trace(
     bill = Bill(obj)
     with obj.products() as H:
         options = {"dtype": coarsest_dtype(obj), "device": obj.layout.device, "seed": seed}
-        found, used, complete = _sampled(H.matvec, size, method, limit, tol, options)
+        found, used, complete = _sampled(H.matvec, size, method, limit, tol, basis_memory(obj), options)
     return Estimate(
         value=found.value,
         sem=found.sem,
@@ -119,7 +119,13 @@ def hessian_trace(
 
 
 def _sampled(
-    matvec: Matvec, size: int, method: Method, limit: int, tol: float | None, options: dict[str, Any]
+    matvec: Matvec,
+    size: int,
+    method: Method,
+    limit: int,
+    tol: float | None,
+    memory: int,
+    options: dict[str, Any],
 ) -> tuple[TraceEstimate, str, bool]:
     """(estimate, how it was sampled, not interrupted) within ``limit`` products."""
     # With a tolerance samples may do with far fewer products than the diagonal. Half of its price is staked.
@@ -130,7 +136,7 @@ def _sampled(
         estimator: Estimator
         if method == "xtrace":
             estimator = XTrace(matvec, size, **options)
-            ceiling = max(4, min(ceiling, 2 * (BASIS_BYTES // (24 * size))))
+            ceiling = max(4, min(ceiling, 2 * (memory // (24 * size))))
         else:
             estimator = hutchinson(matvec, size, **options)
         complete = sample(estimator, ceiling, tol)

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from diagkit.errors import InputError
-from diagkit.objective.batches import ELEMENTS_PER_BATCH, Batch, cut, merge, pooled, tensors_in
+from diagkit.objective.batches import ELEMENTS_PER_BATCH, Batch, cut, pooled, tensors_in
+from diagkit.objective.merging import merged_alike
 from diagkit.objective.objective import Objective
 from diagkit.objective.replicas import same_function
 
@@ -59,7 +60,7 @@ def merged(obj: Objective) -> Objective:
         return obj
     payload = obj.batches[0].payload
     per_example = max(t.numel() for t in tensors_in(payload)) / obj.batches[0].size
-    cuts = merge(obj.batches, max(1, int(ELEMENTS_PER_BATCH / max(per_example, 1))))
+    cuts = merged_alike(obj.fixed, obj.batches, max(1, int(ELEMENTS_PER_BATCH / max(per_example, 1))))
     if len(cuts) >= len(obj.batches):
         return obj
     other = obj.at(obj.theta)

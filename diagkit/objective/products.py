@@ -21,9 +21,9 @@ from diagkit.objective.strategy import Strategy
 
 Graph = list[tuple[Tensor, int]]
 # What autograd says where the kernels cannot serve: third derivatives (a loss that holds a gradient),
-# torch.func inside the model, an activation that is overwritten in place, a checkpointed block, which runs
-# again in the products where the kernels are not active.
-KERNEL_LIMITS = ("once_differentiable", "functorch", "inplace", "torch.utils.checkpoint")
+# torch.func inside the model, a checkpointed block, which runs again in the products where the kernels are not
+# active.
+KERNEL_LIMITS = ("once_differentiable", "functorch", "torch.utils.checkpoint")
 
 
 def wide(device: torch.device) -> torch.dtype:

@@ -17,9 +17,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from diagkit.objective.batches import Batch, merge, tensors_in
+from diagkit.objective.batches import Batch, tensors_in
 from diagkit.objective.fixed_loss import FixedLoss
 from diagkit.objective.memory import GRAPH_RATIO
+from diagkit.objective.merging import merged_alike
 
 MERGED_SHARE = 0.25  # of the budget: what the graph of one merged batch may hold
 MERGED_EXAMPLES = 1 << 14  # beyond it, larger batches no longer make a pass cheaper
@@ -100,5 +101,5 @@ class Plan:
         if len(batches) < 2 * -(-total // size) or held > MERGED_SHARE * budget:
             return batches
         if self._merged is None or self._merged[0] is not batches:
-            self._merged = batches, merge(batches, size)
+            self._merged = batches, merged_alike(self.fixed, batches, size)
         return self._merged[1]

@@ -6,7 +6,8 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from diagkit.measure.cost import CostEstimate, in_words
+from diagkit.measure.cost import CostEstimate
+from diagkit.measure.price import in_words
 from diagkit.plots import style
 from diagkit.plots.drawing import Drawn, draw
 from diagkit.plots.style import label, short, styled

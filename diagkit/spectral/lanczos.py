@@ -80,6 +80,7 @@ def lanczos(
     device: torch.device | str = "cpu",
     seed: int = 0,
     most_rows: int | None = None,
+    what: str = "eigenvalues: products",
     enough: Callable[[float, float, float], bool] | None = None,
 ) -> Ends:
     """Find the ``num_lowest`` smallest and ``num_highest`` largest eigenvalues of H [P, P].
@@ -94,6 +95,7 @@ def lanczos(
     max_products : stop after so many, converged or not.
     most_rows : vectors [P] in float64 that the basis may hold; beyond them it is compressed to the best Ritz
         vectors and goes on from these (thick restart).
+    what : heads the progress bar.
     enough : asked with (lowest value, highest value, rounding) after each product; True ends the search.
 
     Example
@@ -108,7 +110,7 @@ def lanczos(
     space = KrylovDecomposition(matvec, size, dtype, torch.device(device), seed, rows)
     limit = size if max_products is None and rows is None else (max_products or MANY)
     search = _Search(space, num_lowest, num_highest, tol)
-    with progress("eigenvalues: products", limit) as advance:
+    with progress(what, limit) as advance:
         while space.next is not None and space.num_products < limit:
             if space.full:
                 search.compress()

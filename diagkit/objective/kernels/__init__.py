@@ -1,9 +1,10 @@
 """Layers whose second derivative is cheap to ask for again and again.
 
 A product with the Hessian runs backward through the graph of the gradient. PyTorch's own formulas for that
-recompute at every product what does not depend on the vector (phi(x) of a GELU, the statistics of a layer
-norm), and its double backward of a convolution takes detours. The kernels here compute such constants once,
-when the graph is built, and keep them in it. They are exact: same function, same derivatives, to rounding.
+recompute at every product what does not depend on the vector (phi(x) of a GELU), hand on zeros as large as a
+layer (ReLU), and its double backward of a convolution takes detours. The kernels here compute such constants
+once, when the graph is built, and keep them in it. They are exact: same function, same derivatives, to
+rounding.
 
 :class:`CheapSecondDerivatives` puts them in the place of the functions of the same name while it is active.
 They are a matter of speed alone: what they do not cover (options, dtypes, third derivatives) stays torch's.
@@ -19,26 +20,24 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from diagkit.objective.kernels import attention, convolution, linear, normalization, pointwise, softmax
+from diagkit.objective.kernels import convolution, cross_entropy, piecewise, pointwise
 
 Kernel = Callable[..., Any]
 
 # torch's function -> ours, of the same arguments; NotImplemented where it does not cover the case
 TABLE: dict[Callable[..., Any], Kernel] = {
-    F.linear: linear.linear,
     torch.conv1d: convolution.convolution(1),
     torch.conv2d: convolution.convolution(2),
     torch.conv3d: convolution.convolution(3),
-    F.softmax: softmax.softmax,
-    torch.softmax: softmax.softmax,
-    Tensor.softmax: softmax.softmax,
-    F.log_softmax: softmax.log_softmax,
-    torch.log_softmax: softmax.log_softmax,
-    Tensor.log_softmax: softmax.log_softmax,
-    F.cross_entropy: softmax.cross_entropy,
-    F.layer_norm: normalization.layer_norm,
-    F.batch_norm: normalization.batch_norm,
-    F.scaled_dot_product_attention: attention.scaled_dot_product_attention,
+    F.log_softmax: cross_entropy.log_softmax,
+    torch.log_softmax: cross_entropy.log_softmax,
+    Tensor.log_softmax: cross_entropy.log_softmax,
+    F.cross_entropy: cross_entropy.cross_entropy,
+    F.relu: piecewise.relu,
+    torch.relu: piecewise.relu,
+    Tensor.relu: piecewise.relu,
+    F.max_pool2d: piecewise.max_pool2d,
+    torch.max_pool2d: piecewise.max_pool2d,
     torch.tanh: pointwise.tanh,
     Tensor.tanh: pointwise.tanh,
     torch.sigmoid: pointwise.sigmoid,
@@ -66,7 +65,7 @@ class CheapSecondDerivatives(TorchFunctionMode):
     def __torch_function__(
         self,
         func: Callable[..., Any],
-        types: Sequence[type],
+        _types: Sequence[type],
         args: Sequence[Any] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:

@@ -68,12 +68,23 @@ def sigmoid(x: Tensor, **options: Any) -> Any:
 
 def gelu(x: Tensor, approximate: str = "none") -> Any:
     """y = x Phi(x), y' = Phi + x phi, y'' = phi (2 - x^2), with the normal distribution Phi, density phi."""
-    if approximate != "none":
-        return NotImplemented
+    if approximate == "tanh":
+        return gelu_by_tanh(x)
     z = x.detach()
     below = 0.5 * (1 + torch.erf(z / math.sqrt(2)))
     density = torch.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)
     return _apply(x, z * below, below + z * density, density * (2 - z * z))
+
+
+def gelu_by_tanh(x: Tensor) -> Tensor:
+    """y = x (1 + t) / 2, t = tanh w, w = sqrt(2 / pi) (x + 0.044715 x^3), for which t' = (1 - t^2) w'."""
+    z = x.detach()
+    cubic, factor = 0.044715, math.sqrt(2 / math.pi)
+    t = torch.tanh(factor * (z + cubic * z**3))
+    slope = factor * (1 + 3 * cubic * z * z)  # w'
+    first = (1 - t * t) * slope  # t'
+    second = (1 - t * t) * (6 * factor * cubic) * z - 2 * t * first * slope  # t''
+    return _apply(x, 0.5 * z * (1 + t), 0.5 * (1 + t + z * first), first + 0.5 * z * second)
 
 
 def silu(x: Tensor, inplace: bool = False) -> Any:

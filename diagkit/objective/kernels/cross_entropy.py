@@ -1,7 +1,7 @@
-r"""Softmax, its logarithm and cross-entropy.
+r"""The logarithm of softmax, and cross-entropy.
 
-Softmax y: the Jacobian is J = diag(y) - y y^T, so backward is J g, and both parts of its own backward need
-J once more: J u towards g, and with t = (J u) (g - <g, y>), t - y sum(t) towards x.
+With y = softmax(x), backward is g - y sum(g). Its own backward, for a vector u: c = u - <u, y> towards g, and
+-y sum(g) c towards x; y sum(g) is kept.
 """
 
 from __future__ import annotations
@@ -13,37 +13,6 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
-
-
-class _SoftmaxGradient(Function):
-    @staticmethod
-    def forward(ctx: Any, g: Tensor, x: Tensor, y: Tensor, dim: int) -> Tensor:
-        centred = g - (g * y).sum(dim, keepdim=True)
-        ctx.save_for_backward(y, centred)
-        ctx.dim = dim
-        return y * centred
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, u: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        y, centred = ctx.saved_tensors
-        turned = y * (u - (u * y).sum(ctx.dim, keepdim=True))
-        t = turned * centred
-        return turned, t - y * t.sum(ctx.dim, keepdim=True), None, None
-
-
-class _Softmax(Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, dim: int) -> Tensor:
-        y = torch.softmax(x, dim)
-        ctx.save_for_backward(x, y)
-        ctx.dim = dim
-        return y
-
-    @staticmethod
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None]:
-        x, y = ctx.saved_tensors
-        return _SoftmaxGradient.apply(g, x, y.detach(), ctx.dim), None
 
 
 class _LogSoftmaxGradient(Function):
@@ -78,15 +47,8 @@ class _LogSoftmax(Function):
         return _LogSoftmaxGradient.apply(g, x, y, ctx.dim), None
 
 
-def softmax(x: Tensor, dim: int | None = None, *rest: Any, dtype: Any = None, **options: Any) -> Any:
-    """Of ``F.softmax``, ``torch.softmax`` and the method, along a given axis, in the tensor's own dtype."""
-    if dim is None or dtype not in (None, x.dtype) or any(r not in (None, 3) for r in rest):
-        return NotImplemented
-    return _Softmax.apply(x, dim)
-
-
 def log_softmax(x: Tensor, dim: int | None = None, *rest: Any, dtype: Any = None, **options: Any) -> Any:
-    """As :func:`softmax`."""
+    """Along a given axis, in the tensor's own dtype."""
     if dim is None or dtype not in (None, x.dtype) or any(r not in (None, 3) for r in rest):
         return NotImplemented
     return _LogSoftmax.apply(x, dim)
@@ -107,4 +69,7 @@ def cross_entropy(
         return NotImplemented
     dim = 1 if x.ndim > 1 else 0
     logarithm = _LogSoftmax.apply(x, dim)
+    if weight is None and reduction == "mean" and not bool((target == ignore_index).any()):
+        # Linear in the logarithm, and known to be so: nll_loss hands zeros on, as large as the logits.
+        return -logarithm.gather(dim, target.unsqueeze(dim)).mean()
     return F.nll_loss(logarithm, target, weight, ignore_index=ignore_index, reduction=reduction)
