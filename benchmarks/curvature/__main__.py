@@ -43,7 +43,7 @@ def main() -> None:
     if asked.only in (None, "speed"):
         print("top five eigenvalues", flush=True)
         names = ("mlp", "cnn") if asked.quick else ("mlp", "cnn", "gpt")
-        frame = speed.run(names, seeds=(0,) if asked.quick else (0, 1), repeats=1 if asked.quick else 3)
+        frame = speed.run(names, seeds=(0,) if asked.quick else (0, 1), quick=asked.quick)
         table = speed.summary(frame)
         means = [float(np.exp(np.log(table[c]).mean())) for c in ("ratio plain", "ratio hindsight")]
         parts += [

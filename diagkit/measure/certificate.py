@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from diagkit.measure.price import Bill, check_objective
-from diagkit.measure.spectrum import coarsest, most_products
+from diagkit.measure.spectrum import most_products
 from diagkit.measure.symmetry import not_symmetric
 from diagkit.objective import Objective, check_count, check_positive, check_seed
 from diagkit.result import Result
@@ -121,7 +121,7 @@ def certify_no_curvature_below(
             eps,
             failure_probability=failure_probability,
             max_products=limit if max_hvps is None else min(limit, max_hvps),
-            dtype=coarsest(obj),
+            dtype=obj.fixed.precision,
             device=obj.layout.device,
             seed=seed,
         )

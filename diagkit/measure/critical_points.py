@@ -10,7 +10,7 @@ import torch
 
 from diagkit.measure.price import Bill, check_objective, finite_gradient
 from diagkit.measure.probes import Walk, loss_noise, steps_for, walk
-from diagkit.measure.spectrum import Eigenpairs, coarsest, eigenpairs, spectrum_ends
+from diagkit.measure.spectrum import Eigenpairs, eigenpairs, spectrum_ends
 from diagkit.measure.verdict_words import explain
 from diagkit.objective import Objective, check_positive
 from diagkit.result import Result
@@ -125,7 +125,7 @@ def classify_critical_point(
     bill = Bill(obj)
     count = obj.num_params if obj.num_params <= FULL_SPECTRUM else 1
     gradient = finite_gradient(obj)
-    seen = Recurrence(obj.num_params, coarsest(obj))
+    seen = Recurrence(obj.num_params, obj.fixed.precision)
     ends = spectrum_ends(obj, count, count, tol=tol, max_hvps=max_hvps, seed=seed, observe=seen.observe)
     smallest = eigenpairs(ends, "smallest", {"num_hvps": 0, "num_evals": 0, "seconds": 0.0}, seed)
     largest = eigenpairs(ends, "largest", {"num_hvps": 0, "num_evals": 0, "seconds": 0.0}, seed)
@@ -160,7 +160,7 @@ def _measure(
     seen: Recurrence,
 ) -> Facts:
     loss, norm, scale = obj.loss(), float(gradient.norm()), smallest.scale
-    eps = torch.finfo(obj.layout.dtype).eps
+    eps = torch.finfo(obj.fixed.precision).eps
     # No sign for curvature below the rounding of the products; below the rounding of the loss over a unit
     # step; or so small that the way left to the critical point, ||g|| / ||H||, could turn it.
     zero = max(smallest.rounding, eps * abs(loss), DRIFT * min(norm, gradient_tol * scale))

@@ -9,7 +9,6 @@ import numpy as np
 
 from diagkit.measure.price import Bill, check_objective
 from diagkit.measure.spectrum import basis_memory
-from diagkit.measure.trace import coarsest_dtype
 from diagkit.objective import Objective, check_count, check_positive, check_seed
 from diagkit.result import Result
 from diagkit.spectral import Quadrature, broadened, exact_quadrature, stochastic_lanczos_quadrature
@@ -143,7 +142,7 @@ def hessian_density(
     quadrature: Quadrature | None = None
     with obj.products() as H:
         options: dict[str, Any] = {
-            "dtype": coarsest_dtype(obj),
+            "dtype": obj.fixed.precision,
             "device": obj.layout.device,
             "seed": seed,
         }

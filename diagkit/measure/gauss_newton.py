@@ -12,7 +12,7 @@ import torch
 from diagkit.errors import InputError
 from diagkit.measure.operator_ends import operator_ends
 from diagkit.measure.price import Bill, check_objective
-from diagkit.measure.spectrum import Eigenpairs, coarsest, eigenpairs, spectrum_ends
+from diagkit.measure.spectrum import Eigenpairs, eigenpairs, spectrum_ends
 from diagkit.objective import Objective
 from diagkit.objective.gauss_newton import gauss_newton_products
 from diagkit.result import Result
@@ -119,7 +119,7 @@ def gauss_newton_split(obj: Objective, k: int = 5, *, tol: float = 1e-3, seed: i
         bill = Bill(obj)
         ends = operator_ends(obj, G.matvec, 0, int(k), tol=tol, seed=seed)
         gauss_newton = eigenpairs(ends, "largest", bill.paid(), seed)
-        noise = rounding_bound(coarsest(obj), hessian.scale + gauss_newton.scale)
+        noise = rounding_bound(obj.fixed.precision, hessian.scale + gauss_newton.scale)
         bill, nothing = Bill(obj), _Nothing(noise)
         rest = lambda v: H.matvec(v) - G.matvec(v)  # noqa: E731
         ends = _above(noise, operator_ends(obj, rest, 1, 1, tol=tol, seed=seed, enough=nothing))

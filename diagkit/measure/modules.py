@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from diagkit.measure.price import Bill, check_objective
-from diagkit.measure.trace import LEAST, NUM_HVPS, coarsest_dtype
+from diagkit.measure.trace import LEAST, NUM_HVPS
 from diagkit.objective import Objective, ParameterLayout, check_count, check_positive, check_seed
 from diagkit.result import Result
 from diagkit.spectral import Samples, diagonal, hutchinson, lanczos, sample
@@ -182,7 +182,7 @@ def hessian_by_module(
     blocks = blocks_of(obj.layout, depth)
     eigenvalues, residuals = np.full((2, len(blocks), k), np.nan)
     converged = np.zeros((len(blocks), k), dtype=bool)
-    options: dict[str, Any] = {"dtype": coarsest_dtype(obj), "device": obj.layout.device, "seed": seed}
+    options: dict[str, Any] = {"dtype": obj.fixed.precision, "device": obj.layout.device, "seed": seed}
     with obj.products() as H, progress("modules", len(blocks) + 1) as advance:
         estimator = (diagonal if size <= num_hvps else hutchinson)(
             H.matvec, size, cut=[block.size for block in blocks], **options

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from diagkit.measure.spectrum import MAX_HVPS, coarsest, most_products
+from diagkit.measure.spectrum import MAX_HVPS, most_products
 from diagkit.objective import Objective
 from diagkit.spectral import Ends, lanczos
 
@@ -31,7 +31,7 @@ def operator_ends(
         num_highest=num_highest,
         tol=tol,
         max_products=min(ceiling, most_products(obj)),
-        dtype=coarsest(obj),
+        dtype=obj.fixed.precision,
         device=obj.layout.device,
         seed=seed,
         enough=enough,

@@ -44,7 +44,7 @@ def loss_noise(obj: Objective) -> float:
     theta, the size of the terms that cancel; the mean of both sides leaves out the slope.
     """
     theta, base = obj.theta, obj.loss()
-    eps = torch.finfo(obj.layout.dtype).eps
+    eps = torch.finfo(obj.fixed.precision).eps
     signs = torch.Generator().manual_seed(0)
     seen = [0.0]
     for _ in range(JITTERS):
@@ -73,7 +73,7 @@ def steps_for(obj: Objective, curvature: float, noise: float) -> np.ndarray:
     Never so short that rounding in theta and in terms of size theta^T H theta hides the change.
     """
     visible = np.array([5.0, 50.0, 500.0]) * noise
-    theta, eps = obj.theta.double(), torch.finfo(obj.layout.dtype).eps
+    theta, eps = obj.theta.double(), torch.finfo(obj.fixed.precision).eps
     shortest = float((200 * eps * theta.square().mean()).sqrt())
     steps = np.sqrt(2 * visible / max(abs(curvature), 1e-300))
     return steps * max(1.0, shortest / steps[0])

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from diagkit.errors import InputError
@@ -169,7 +168,7 @@ def spectrum_ends(
             num_highest=num_highest,
             tol=tol,
             max_products=ceiling,
-            dtype=coarsest(obj),
+            dtype=obj.fixed.precision,
             device=obj.layout.device,
             seed=seed,
             most_rows=rows,
@@ -206,11 +205,6 @@ def most_products(obj: Objective) -> int:
 def basis_memory(obj: Objective) -> int:
     """Bytes of the memory budget that vectors [P] may hold; the rest is for graphs."""
     return int(BASIS_SHARE * obj.memory_budget)
-
-
-def coarsest(obj: Objective) -> torch.dtype:
-    """The dtype with the fewest mantissa bits on the way to the loss: it sets the rounding of products."""
-    return obj.fixed.precision
 
 
 def eigenpairs(ends: Ends, which: str, price: Price, seed: int | None) -> Eigenpairs:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from diagkit.measure.price import Bill, check_objective
-from diagkit.measure.spectrum import coarsest
 from diagkit.objective import Objective, check_count, check_seed
 from diagkit.result import Result
 from diagkit.spectral import KrylovSpace, Recurrence
@@ -65,7 +64,7 @@ def check_symmetry(obj: Objective, *, products: int = 3, seed: int = 0) -> Symme
     check_objective(obj)
     check_count("products", products, least=2, write="3")
     check_seed(seed)
-    bill, dtype, complete = Bill(obj), coarsest(obj), True
+    bill, dtype, complete = Bill(obj), obj.fixed.precision, True
     seen = Recurrence(obj.num_params, dtype)
     with obj.products(expected=int(products)) as H:
         space = KrylovSpace(H.matvec, obj.num_params, dtype, obj.layout.device, seed)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
-import torch
 
 from diagkit.errors import InputError
 from diagkit.measure.price import Bill, check_objective
@@ -46,11 +45,6 @@ class Estimate(Result):
     def summary(self) -> dict[str, Any]:
         facts = {"value": self.value, "sem": self.sem, "method": self.method, "num_hvps": self.num_hvps}
         return facts if self.converged else facts | {"converged": False}
-
-
-def coarsest_dtype(obj: Objective) -> torch.dtype:
-    """That of the parameters' dtypes which sets the rounding of products."""
-    return obj.fixed.precision
 
 
 def hessian_trace(
@@ -102,7 +96,7 @@ def hessian_trace(
     limit = num_hvps or (NUM_HVPS if tol is None else MAX_HVPS)
     bill = Bill(obj)
     with obj.products() as H:
-        options = {"dtype": coarsest_dtype(obj), "device": obj.layout.device, "seed": seed}
+        options = {"dtype": obj.fixed.precision, "device": obj.layout.device, "seed": seed}
         found, used, complete = _sampled(H.matvec, size, method, limit, tol, basis_memory(obj), options)
     return Estimate(
         value=found.value,

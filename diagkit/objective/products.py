@@ -21,8 +21,8 @@ from diagkit.objective.strategy import Strategy
 
 Graph = list[tuple[Tensor, int]]
 # What autograd says where the kernels cannot serve: third derivatives (a loss that holds a gradient),
-# torch.func inside the model, a checkpointed block, which runs again in the products where the kernels are not
-# active.
+# torch.func inside the model, a checkpointed block, which runs again in the products, where the kernels are
+# not active.
 KERNEL_LIMITS = ("once_differentiable", "functorch", "torch.utils.checkpoint")
 
 

@@ -28,8 +28,9 @@ from diagkit.work import interrupted, progress
 
 EXHAUST = 64  # so few dimensions that certainty is cheaper than a bound
 # The remainder, as a fraction of ||H||, below which the space counts as closed. Rounding is amplified on
-# the way there (4e-11 was seen in float64), hence the floor; in float32 a closed space hides in noise.
-CLOSED_FLOOR, CLOSED_ROUNDINGS = 1e-9, 4.0
+# the way there (4e-11 was seen in float64), hence the floor; in float32 a closed space hides in noise. In
+# half precision the rounding bound would make every remainder look like noise, hence the ceiling.
+CLOSED_FLOOR, CLOSED_AT_MOST, CLOSED_ROUNDINGS = 1e-9, 1e-3, 4.0
 SPARE_ROWS = 4  # rows beyond the wanted vectors that a bounded basis has at least
 MANY = 10_000  # products, where only the memory is bounded
 # Residuals fall by about 0.4 digits a product on networks; a look costs as much as a small product.
@@ -137,7 +138,8 @@ class _Search:
 
     def closed_below(self, norm: float) -> float:
         """The remainder below which the space counts as closed."""
-        return max(CLOSED_ROUNDINGS * rounding_bound(self.space.dtype, norm), CLOSED_FLOOR * norm)
+        rounding = CLOSED_ROUNDINGS * rounding_bound(self.space.dtype, norm)
+        return min(max(rounding, CLOSED_FLOOR * norm), CLOSED_AT_MOST * norm)
 
     def is_over(self, enough: Callable[[float, float, float], bool] | None) -> bool:
         """Looks now and then: how often follows from how far convergence is."""

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from diagkit.errors import InputError, NonFiniteError
 from diagkit.measure.price import Bill, check_objective
-from diagkit.measure.spectrum import coarsest
 from diagkit.measure.update_rules import UpdateRule, kind_of, update_rule
 from diagkit.objective import Objective, check_count, check_positive, check_seed, of_model, thinned
 from diagkit.spectral import Tracked, follow
@@ -146,7 +145,7 @@ class CurvatureTracker:
                 self._vectors if len(self._rows) % AFRESH else None,
                 tol=self.tol,
                 max_products=self.max_hvps,
-                dtype=coarsest(obj),
+                dtype=obj.fixed.precision,
                 device=obj.layout.device,
                 seed=self.seed + len(self._rows),
             )

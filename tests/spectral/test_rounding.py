@@ -69,3 +69,19 @@ def test_the_coarsest_parameter_sets_the_bound():
     assert obj.layout.dtype == torch.float64
     pairs = dk.hessian_eigenvalues(obj, 1)
     assert pairs.rounding >= torch.finfo(torch.float32).eps * pairs.values[0]
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_finds_what_its_rounding_allows(dtype, seed):
+    """A remainder below the (large) rounding bound is no sign that the space has closed."""
+    X, y = randn(300, 64, seed=seed), torch.arange(300) % 10
+    exact = dk.Objective(
+        trained_digits_mlp().to(dtype).double(), nn.CrossEntropyLoss(), (X.to(dtype).double(), y)
+    )
+    coarse = dk.Objective(trained_digits_mlp().to(dtype), nn.CrossEntropyLoss(), (X.to(dtype), y))
+    true = dk.hessian_eigenvalues(exact, 3).values
+    pairs = dk.hessian_eigenvalues(coarse, 3, seed=seed)
+    assert pairs.num_hvps < 40
+    assert (np.abs(pairs.values - true) <= pairs.residuals).all()
+    assert abs(pairs.values[0] / true[0] - 1) < 0.05
