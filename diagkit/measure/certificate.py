@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from diagkit.measure.operator_ends import most_products
 from diagkit.measure.price import Bill, check_objective
-from diagkit.measure.spectrum import most_products
 from diagkit.measure.symmetry import not_symmetric
 from diagkit.objective import Objective, check_count, check_positive, check_seed
 from diagkit.result import Result

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
+from diagkit.measure.operator_ends import basis_rows, expected_products
 from diagkit.measure.price import Bill, check_objective, in_words
-from diagkit.measure.spectrum import basis_rows, expected_products
 from diagkit.objective import Objective, check_count, check_seed
 from diagkit.result import Result
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from diagkit.measure.operator_ends import basis_memory
 from diagkit.measure.price import Bill, check_objective
-from diagkit.measure.spectrum import basis_memory
 from diagkit.objective import Objective, check_count, check_positive, check_seed
 from diagkit.result import Result
 from diagkit.spectral import Quadrature, broadened, exact_quadrature, stochastic_lanczos_quadrature

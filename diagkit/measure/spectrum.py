@@ -10,17 +10,14 @@ import numpy as np
 from torch import Tensor
 
 from diagkit.errors import InputError
-from diagkit.measure.price import Bill, Price, check_objective, in_words
+from diagkit.measure.operator_ends import basis_rows, expected_products, operator_ends
+from diagkit.measure.price import Bill, Price, check_objective
 from diagkit.objective import Objective, check_count, check_positive, check_seed
 from diagkit.result import Result
-from diagkit.spectral import SPARE_ROWS, End, Ends, kato_temple_intervals, lanczos, residual_intervals
+from diagkit.spectral import End, Ends, kato_temple_intervals, residual_intervals
 
 if TYPE_CHECKING:
     import pandas as pd
-
-WORTH_TELLING = 100 << 20  # a basis of so many bytes is told on the progress bar
-BASIS_SHARE = 0.5  # of the memory budget: what the Krylov basis may hold
-MAX_HVPS = 300  # default ceiling where convergence is slow
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
@@ -146,9 +143,6 @@ def spectrum_ends(
     check_positive("tol", tol, write="1e-3")
     check_count("max_hvps", max_hvps, optional=True)
     check_seed(seed)
-    ceiling = max(MAX_HVPS, num_lowest, num_highest) if max_hvps is None else max_hvps
-    if obj.num_params <= 2 * max(num_lowest, num_highest) and max_hvps is None:
-        ceiling = obj.num_params
 
     def matvec(v: Tensor) -> Tensor:
         product = products.matvec(v)
@@ -156,55 +150,10 @@ def spectrum_ends(
             observe(v, product)
         return product
 
-    rows = basis_rows(obj, num_lowest + num_highest)
-    expected = expected_products(num_lowest + num_highest)[1]
-    basis_bytes = 8 * obj.num_params * min(rows, expected)
-    basis = f" (basis {in_words(basis_bytes)})" if basis_bytes >= WORTH_TELLING else ""
-    with obj.products(expected=expected, reserve=rows * 8 * obj.num_params) as products:
-        return lanczos(
-            matvec,
-            obj.num_params,
-            num_lowest=num_lowest,
-            num_highest=num_highest,
-            tol=tol,
-            max_products=ceiling,
-            dtype=obj.fixed.precision,
-            device=obj.layout.device,
-            seed=seed,
-            most_rows=rows,
-            what=f"eigenvalues: products{basis}",
-        )
-
-
-def expected_products(wanted: int) -> tuple[int, int]:
-    """From .. to: what trained networks took for so many eigenvalues at tol 1e-3 (benchmarks); no bound.
-
-    Example
-    -------
-    >>> expected_products(5)
-    (12, 35)
-    """
-    return wanted + 7, 5 * wanted + 10
-
-
-def basis_rows(obj: Objective, wanted: int) -> int:
-    """Vectors [P] in float64 that the basis may hold: half the memory budget, and never more than useful.
-
-    Where that is fewer than the products needed, the basis is compressed on the way (thick restart).
-    """
-    fitting = basis_memory(obj) // (8 * obj.num_params)
-    useful = max(MAX_HVPS, 2 * wanted)
-    return min(obj.num_params, max(wanted + SPARE_ROWS, min(fitting, useful)))
-
-
-def most_products(obj: Objective) -> int:
-    """As many as keep a basis that is not compressed, and its products, within half of the memory budget."""
-    return max(2, basis_memory(obj) // (16 * obj.num_params))
-
-
-def basis_memory(obj: Objective) -> int:
-    """Bytes of the memory budget that vectors [P] may hold; the rest is for graphs."""
-    return int(BASIS_SHARE * obj.memory_budget)
+    wanted = num_lowest + num_highest
+    reserve = 8 * obj.num_params * basis_rows(obj, wanted)
+    with obj.products(expected=expected_products(wanted)[1], reserve=reserve) as products:
+        return operator_ends(obj, matvec, num_lowest, num_highest, tol=tol, seed=seed, max_products=max_hvps)
 
 
 def eigenpairs(ends: Ends, which: str, price: Price, seed: int | None) -> Eigenpairs:

@@ -8,8 +8,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from diagkit.errors import InputError
+from diagkit.measure.operator_ends import basis_memory
 from diagkit.measure.price import Bill, check_objective
-from diagkit.measure.spectrum import basis_memory
 from diagkit.objective import Objective, check_count, check_positive, check_seed
 from diagkit.result import Result
 from diagkit.spectral import Estimator, TraceEstimate, XTrace, diagonal, hutchinson, sample
