@@ -26,7 +26,7 @@ def machine() -> str:
 def markdown(frame: pd.DataFrame) -> str:
     def cell(value: object) -> str:
         if isinstance(value, float):
-            return "-" if np.isnan(value) else f"{value:.3g}"
+            return "-" if np.isnan(value) else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
         return str(value)
 
     rows = [list(frame.columns), ["---"] * frame.shape[1]]
