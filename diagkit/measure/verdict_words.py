@@ -78,13 +78,12 @@ def _probable(verdict: str, f: Facts) -> str:
     bound = {
         "minimum-within-tolerance": f"no curvature below {f.none_below:.2g}",
         "maximum": f"no curvature above {f.none_above:.2g}",
-    }.get(verdict, f"no curvature below {f.none_below:.2g} and, as sure, none above {f.none_above:.2g}")
+    }.get(verdict, f"no curvature below {f.none_below:.2g} and none above {f.none_above:.2g}")
     tail = ""
     if minimum and f.flat:
         tail = f" Along {len(f.flat)} directions without curvature no finite step lowered the loss."
     if not f.failure_probability:
-        known = f"Also proven, since all curvatures were computed: {bound}."
-        return f"{known} Probable (99 %): nothing rests on chance.{tail}"
+        return f"Proven too, since all curvatures were computed: {bound}.{tail}"
     rest = f"{f.num_products} product{'s' if f.num_products > 1 else ''} from a random start"
     return f"Probable ({100 * (1 - f.failure_probability):.3g} %, {rest}): {bound}.{tail}"
 

@@ -109,7 +109,7 @@ def test_words_of_a_sampled_minimum():
 def test_words_where_all_curvatures_were_computed():
     point = dk.classify_critical_point(quadratic(torch.diag(EVEN[:5] + 1)))
     assert point.failure_probability == 0.0
-    assert "Also proven, since all curvatures were computed: no curvature below 1" in point.explanation
+    assert "Proven too, since all curvatures were computed: no curvature below 1" in point.explanation
 
 
 def test_words_of_the_other_verdicts():
