@@ -11,7 +11,7 @@ from torch import Tensor
 # Bytes that Hessian products may keep: graphs of the gradient, and the solver's basis beside them.
 DEFAULT_BUDGET = 4 << 30
 # The graph of a gradient that is itself differentiable, in units of what the forward pass alone saves.
-# Counted: 1.4 (digits MLP), 1.6 (digits CNN), 2.6 (small GPT); the rest is margin for tensors that no hook sees.
+# Counted: 1.4 (digits MLP), 1.6 (digits CNN), 2.6 (small GPT); the rest is margin for what no hook sees.
 GRAPH_RATIO = 3.5
 
 
