@@ -96,7 +96,7 @@ class KrylovDecomposition:
         return torch.cat([*self.rows(), self.aside[:0]])
 
     def step(self, closed_below: Callable[[float], float]) -> None:
-        """One product, with ``next``. A remainder of at most ``closed_below(norm_seen)`` is dropped."""
+        """One product, with ``next``. A remainder of at most ``closed_below(norm_seen)`` is set aside."""
         if self.next is None:
             raise RuntimeError("the space is closed: call restart()")
         v, m = self.next, self.dim
