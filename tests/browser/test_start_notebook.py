@@ -31,8 +31,9 @@ def choose_by_keyboard(shown, patient):
 
 def verdict(shown):
     """The headline of the report in the panel, "" where there is none."""
-    head = shown.panel.locator(".dk-report h3")
-    return head.first.text_content() if head.count() else ""
+    # Read in one step: between counting and reading the report may go, and reading would wait for it.
+    texts = shown.panel.locator(".dk-report h3").all_text_contents()
+    return texts[0] if texts else ""
 
 
 @pytest.mark.browser
