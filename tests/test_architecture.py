@@ -46,10 +46,13 @@ CONFINED = {
     "ipywidgets": {"widgets"},
     "IPython": {"widgets"},
     "sklearn": {"clinic"},
+    "joblib": {"diagkit.measure.surface.points", "experiments"},
+    "pyarrow": {"experiments"},
+    "safetensors": {"experiments"},
     "jupyterlab": {"cli"},
 }
 # These come with an extra: imported inside the function that needs them.
-LAZY = {"sklearn", "jupyterlab"}
+LAZY = {"sklearn", "jupyterlab", "pyarrow", "safetensors"}
 
 
 @dataclass(frozen=True)

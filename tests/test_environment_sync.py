@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).resolve().parents[1]
-EXTRAS = ("lab", "test")
+EXTRAS = ("experiments", "cluster", "lab", "test")
 ON_PYPI = {"pytorch": "torch", "matplotlib-base": "matplotlib", "playwright-python": "playwright"}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
@@ -32,6 +32,8 @@ def pip_bounds() -> dict[str, SpecifierSet]:
     lines = PROJECT["dependencies"] + [r for extra in EXTRAS for r in PROJECT["optional-dependencies"][extra]]
     bounds: dict[str, SpecifierSet] = {}
     for requirement in map(Requirement, lines):
+        if requirement.name == PROJECT["name"]:
+            continue  # an extra that takes in another one
         previous = bounds.setdefault(requirement.name, requirement.specifier)
         assert previous == requirement.specifier, f"{requirement.name} has two bounds"
     return bounds
