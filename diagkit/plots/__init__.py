@@ -1,23 +1,36 @@
 """Pictures of results. Matplotlib is imported here and in the widgets, nowhere else."""
 
 from diagkit.plots import runs  # noqa: F401  (registers the runs with draw)
+from diagkit.plots.annealing import draw_noise_annealing
 from diagkit.plots.certificate import draw_certificate, draw_symmetry
+from diagkit.plots.comparison import draw_paired_difference, draw_rate_difference, draw_verdict
 from diagkit.plots.cost import draw_cost
 from diagkit.plots.density import draw_density
 from diagkit.plots.drawing import Drawn, draw
 from diagkit.plots.eigenvalue_over_data import draw_eigenvalue_over_data
 from diagkit.plots.escape import draw_escape
 from diagkit.plots.estimate import draw_estimate
+from diagkit.plots.feature_scaling import draw_scaling
 from diagkit.plots.gauss_newton import draw_gauss_newton_split
 from diagkit.plots.gradient_noise import draw_gradient_noise
+from diagkit.plots.gradient_predictiveness import draw_gradient_predictiveness
 from diagkit.plots.history import draw_history, draw_training_run
+from diagkit.plots.layer_noise import draw_layer_noise
 from diagkit.plots.line import draw_line
+from diagkit.plots.many_planes import draw_random_planes
+from diagkit.plots.mode_connection import draw_mode_connection
 from diagkit.plots.modules import draw_modules
 from diagkit.plots.report import draw_report, render_png, surface_options
+from diagkit.plots.seed_runs import draw_seed_runs
+from diagkit.plots.sharpness import draw_sharpness, draw_sharpness_invariance
+from diagkit.plots.signal import draw_signal_propagation
 from diagkit.plots.spectrum import draw_critical_point, draw_eigenpairs
 from diagkit.plots.stability import draw_curvature_track, draw_stability
 from diagkit.plots.style import styled
 from diagkit.plots.surface import draw_plane
+from diagkit.plots.surface_shift import draw_surface_shift
+from diagkit.plots.sweep import draw_sweep
+from diagkit.plots.trajectory import draw_trajectory
 from diagkit.plots.trial import draw_trial
 
 __all__ = [
@@ -34,15 +47,31 @@ __all__ = [
     "draw_estimate",
     "draw_gauss_newton_split",
     "draw_gradient_noise",
+    "draw_gradient_predictiveness",
     "draw_history",
+    "draw_layer_noise",
     "draw_line",
+    "draw_mode_connection",
     "draw_modules",
+    "draw_noise_annealing",
+    "draw_paired_difference",
     "draw_plane",
+    "draw_random_planes",
+    "draw_rate_difference",
     "draw_report",
+    "draw_scaling",
+    "draw_seed_runs",
+    "draw_sharpness",
+    "draw_sharpness_invariance",
+    "draw_signal_propagation",
     "draw_stability",
+    "draw_surface_shift",
+    "draw_sweep",
     "draw_symmetry",
     "draw_training_run",
+    "draw_trajectory",
     "draw_trial",
+    "draw_verdict",
     "render_png",
     "styled",
     "surface_options",

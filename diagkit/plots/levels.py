@@ -1,9 +1,65 @@
-"""Round contour levels, so that the colour bar can be read aloud."""
+"""Round contour levels, so that the colour bar can be read aloud, and the scale they are on."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+from matplotlib.colors import LogNorm, Normalize
 from matplotlib.ticker import MaxNLocator
+
+from diagkit.measure.surface.scale import Scale
+from diagkit.plots.style import tick_names
+
+MOST_TICKS = 11  # on a colour bar
+
+
+@dataclass(frozen=True, eq=False)
+class Bands:
+    """Borders of the bands of colour, ``levels`` [n], from the lowest to the highest loss."""
+
+    levels: np.ndarray
+    logarithmic: bool
+
+    @classmethod
+    def of(cls, scale: Scale, count: int) -> Bands:
+        """About ``count`` bands over the range of the scale, logarithmic where it is.
+
+        Example
+        -------
+        >>> Bands.of(Scale.of(np.array([0.0, 0.01, 0.9])), 5).levels
+        array([0.01, 0.03, 0.1 , 0.3 , 1.  ])
+        """
+        if scale.floor is None:
+            return cls(linear_levels(scale.low, scale.high, count), False)
+        return cls(log_levels(scale.floor, scale.high, count), True)
+
+    @property
+    def name(self) -> str:
+        return "loss (log scale)" if self.logarithmic else "loss"
+
+    @property
+    def norm(self) -> Normalize:
+        """From loss to colour."""
+        kind = LogNorm if self.logarithmic else Normalize
+        return kind(self.levels[0], self.levels[-1])
+
+    def clipped(self, loss: np.ndarray) -> np.ma.MaskedArray:
+        """The loss, at least the lowest level; masked where it is not finite."""
+        return np.ma.maximum(np.ma.masked_invalid(loss), self.levels[0])
+
+    def height(self, loss: np.ndarray) -> np.ndarray:
+        """Where a loss lies on an axis of this scale: itself, or its decimal logarithm; NaN where not finite."""
+        clipped = self.clipped(loss)
+        return np.ma.filled(np.ma.log10(clipped) if self.logarithmic else clipped, np.nan)
+
+    def ticks(self, most: int = MOST_TICKS) -> np.ndarray:
+        """A part of the levels that is not too many to be read, with the shortest names."""
+        if len(self.levels) == 2:  # a constant loss
+            return self.levels.mean(keepdims=True)
+        every = 1 + len(self.levels) // most
+        parts = [self.levels[first::every] for first in range(every)]
+        return min(parts, key=lambda part: len("".join(tick_names(part))))
 
 
 def linear_levels(low: float, high: float, count: int = 9) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +12,19 @@ from matplotlib.axes import Axes
 from diagkit.errors import InputError
 from diagkit.measure.escape import Escape
 from diagkit.measure.surface import PlaneSlice
+from diagkit.plots import style
 from diagkit.plots.style import outlined
 
 IN_PLANE = 0.9  # share of the step's length that has to lie in the plane
 ARROWS = 6
+# As for curves, colour is never the only cue.
+LOOKS = (
+    (style.VERMILLION, "-", "o"),
+    (style.SKY, "--", "s"),
+    (style.PURPLE, "-.", "^"),
+    (style.BLACK, ":", "D"),
+    (style.GREEN, "-", "v"),
+)
 
 
 @dataclass(frozen=True)
@@ -59,19 +69,36 @@ def escape_path(plane: PlaneSlice, escape: Escape) -> WayOut:
     return WayOut(np.array([[0.0, 0.0], end * fits]), name)
 
 
-def draw_path(ax: Axes, path: Any, name: str, color: str) -> Any:
-    """A line through the points with a few arrow heads; the last one at the end."""
-    points = np.asarray(path, dtype=float)
-    if points.ndim != 2 or points.shape[1] != 2 or not len(points):
-        raise InputError(f"a path of shape {list(points.shape)}", allowed="[n, 2]: one row (a, b) per point")
-    if not np.isfinite(points).all():
-        raise InputError("a path with NaN or Inf", allowed="finite coordinates (a, b)")
+def named_paths(path: Any, name: str) -> dict[str, np.ndarray]:
+    """One path, or a dict of several, each [n, 2], by name."""
+    if path is None:
+        return {}
+    return {key: _checked(way) for key, way in (path if isinstance(path, Mapping) else {name: path}).items()}
+
+
+def look_of(number: int) -> tuple[str, str, str]:
+    """Colour, dashes and the mark at the start of the n-th path."""
+    return LOOKS[number % len(LOOKS)]
+
+
+def draw_path(ax: Axes, plane: PlaneSlice, way: np.ndarray, name: str, number: int) -> Any:
+    """A line through the points with a mark at the start and a few arrow heads; the last one at the end."""
+    color, dashes, marker = look_of(number)
+    beyond = any(
+        (x < axis[0]).any() or (x > axis[-1]).any()
+        for x, axis in zip(way.T, (plane.a, plane.b), strict=True)
+    )
     line = ax.plot(
-        *points.T, color=color, linewidth=3.0, path_effects=outlined("white", 5.5), label=name, zorder=4
+        *way.T,
+        color=color,
+        linestyle=dashes,
+        linewidth=3.0,
+        path_effects=outlined("white", 5.5),
+        label=f"{name} (leaves the picture)" if beyond else name,
+        zorder=4,
     )[0]
-    moves = np.flatnonzero(np.any(np.diff(points, axis=0) != 0, axis=1))
-    every = max(1, len(moves) // ARROWS)
-    for k in moves[::-1][::every][::-1]:
+    ax.plot(*way[0], marker, color=color, markersize=11, markeredgecolor="white", zorder=5)
+    for k in _arrows(way, plane):
         head = {
             "arrowstyle": "-|>",
             "color": color,
@@ -80,5 +107,23 @@ def draw_path(ax: Axes, path: Any, name: str, color: str) -> Any:
             "shrinkA": 0,
             "shrinkB": 0,
         }
-        ax.annotate("", xy=tuple(points[k + 1]), xytext=tuple(points[k]), arrowprops=head, zorder=5)
+        ax.annotate("", xy=tuple(way[k + 1]), xytext=tuple(way[k]), arrowprops=head, zorder=5)
     return line
+
+
+def _arrows(way: np.ndarray, plane: PlaneSlice) -> np.ndarray:
+    """Moves that end in an arrow head: the last one, and others at equal distances on paper."""
+    far = np.cumsum(np.linalg.norm(np.diff(way, axis=0) / [np.ptp(plane.a), np.ptp(plane.b)], axis=1))
+    if not far.size or far[-1] == 0.0:
+        return np.empty(0, dtype=int)
+    wanted = far[-1] * np.arange(1, ARROWS + 1) / ARROWS
+    return np.unique(np.searchsorted(far, wanted * (1 - 1e-9)))
+
+
+def _checked(way: Any) -> np.ndarray:
+    points = np.asarray(way, dtype=float)
+    if points.ndim != 2 or points.shape[1] != 2 or not len(points):
+        raise InputError(f"a path of shape {list(points.shape)}", allowed="[n, 2]: one row (a, b) per point")
+    if not np.isfinite(points).all():
+        raise InputError("a path with NaN or Inf", allowed="finite coordinates (a, b)")
+    return points

@@ -71,10 +71,10 @@ def look() -> Iterator[None]:
 
 
 @contextmanager
-def styled(ax: Axes | None) -> Iterator[Axes]:
+def styled(ax: Axes | None, projection: str | None = None) -> Iterator[Any]:
     """The axes to draw on, new ones if None, while our look is in force; the user's rcParams come back.
 
-    A figure made here is closed again if drawing fails.
+    A figure made here is closed again if drawing fails. ``projection`` is that of new axes.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def styled(ax: Axes | None) -> Iterator[Axes]:
         if ax is not None:
             yield ax
             return
-        figure, new = plt.subplots(layout="constrained")
+        figure, new = plt.subplots(layout="constrained", subplot_kw={"projection": projection})
         try:
             yield new
         except BaseException:
@@ -118,7 +118,7 @@ def note(ax: Axes, x: float, y: float, text: str, **options: Any) -> Any:
     return ax.text(x, y, text, **look)
 
 
-def legend_below(ax: Axes, handles: list[Any] | None = None) -> Legend:
+def legend_below(ax: Axes, handles: list[Any] | None = None, ncols: int = 2) -> Legend:
     """The legend under the name of the x-axis, where it hides nothing, whatever the size of the axes."""
     below = ax.transAxes + ScaledTranslation(0.0, -BELOW / 72, ax.figure.dpi_scale_trans)
     handles = ax.get_legend_handles_labels()[0] if handles is None else handles
@@ -128,7 +128,7 @@ def legend_below(ax: Axes, handles: list[Any] | None = None) -> Legend:
         bbox_to_anchor=(0.5, 0.0),
         bbox_transform=below,
         borderaxespad=0.0,
-        ncols=2,
+        ncols=ncols,
         frameon=False,
     )
 

@@ -16,7 +16,16 @@ from diagkit.objective.batches import same_data_order
 from diagkit.objective.trace import same_random_state
 from diagkit.training.minibatches import Minibatches
 from diagkit.training.recorder import Recorder
-from diagkit.training.run import BestPoint, StepInfo, StopTraining, TrainingRun, as_observers, flat_parameters
+from diagkit.training.run import (
+    BestPoint,
+    StepInfo,
+    StopTraining,
+    TrainingRun,
+    as_list,
+    as_observers,
+    entered,
+    flat_parameters,
+)
 from diagkit.training.stepping import NonFiniteLoss, Stepper, same_modes, seed_all
 from diagkit.training.train_arguments import check_arguments, make_optimizer, make_scheduler, trainable
 from diagkit.work import interrupted_here, progress
@@ -61,7 +70,8 @@ def train(
         ``scheduler_step="epoch"`` after each epoch. ReduceLROnPlateau is always stepped after an epoch, on
         the validation loss or else on the epoch's mean loss.
     callbacks : functions of a :class:`StepInfo`, or objects with ``on_step``, called after each step. One
-        that returns True or raises :class:`StopTraining` ends the run.
+        that returns True or raises :class:`StopTraining` ends the run. One that is a context manager as well,
+        such as ``add_gradient_noise``, is entered for the run.
     stop_on_non_finite : end the run at a loss that is NaN or Inf, before it enters the parameters.
 
     Raises
@@ -80,7 +90,8 @@ def train(
     """
     started = time.perf_counter()
     check_arguments(model, loss_fn, epochs, max_steps, scheduler_step, seed)
-    parameters, observers = trainable(model), as_observers(callbacks)
+    parameters, callbacks = trainable(model), as_list(callbacks)
+    observers = as_observers(callbacks)
     batches = Minibatches(data, batch_size=batch_size, seed=seed)
     validation = None
     if val_data is not None:
@@ -103,6 +114,7 @@ def train(
         same_modes(model),
         torch.inference_mode(False),
         torch.enable_grad(),
+        entered(callbacks),
         progress("train", _total(batches.num_batches, epochs, max_steps)) as advance,
     ):
         seed_all(seed)

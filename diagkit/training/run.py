@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -96,10 +97,14 @@ class BestPoint:
             self.theta, self.loss, self.step = flat_parameters(self._parameters), loss, step
 
 
-def as_observers(callbacks: Any) -> list[Callable[[StepInfo], Any]]:
+def as_list(callbacks: Any) -> list[Any]:
+    """One callback, or several, as a list."""
+    alone = callable(callbacks) or hasattr(callbacks, "on_step")
+    return [callbacks] if alone else list(callbacks)
+
+
+def as_observers(callbacks: list[Any]) -> list[Callable[[StepInfo], Any]]:
     """Callables, or objects with ``on_step``, as a list of functions of a StepInfo."""
-    if callable(callbacks) or hasattr(callbacks, "on_step"):
-        callbacks = (callbacks,)
     observers = []
     for callback in callbacks:
         observe = getattr(callback, "on_step", callback)
@@ -111,3 +116,13 @@ def as_observers(callbacks: Any) -> list[Callable[[StepInfo], Any]]:
             )
         observers.append(observe)
     return observers
+
+
+@contextmanager
+def entered(callbacks: list[Any]) -> Iterator[None]:
+    """Callbacks that are context managers are entered for the run, and left however it ends."""
+    with ExitStack() as stack:
+        for callback in callbacks:
+            if hasattr(callback, "__enter__"):
+                stack.enter_context(callback)
+        yield

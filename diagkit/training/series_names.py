@@ -13,12 +13,12 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "step": "step global_step iteration iter steps update "
         "train_step train_global_step trainer_global_step",
         "loss": "loss train_loss training_loss loss_train train_loss_step loss_step batch_loss "
-        "train_batch_loss train_loss_epoch loss_epoch value",
-        "lr": "lr learning_rate train_lr train_learning_rate lr_0",
+        "train_batch_loss train_loss_epoch loss_epoch train_epoch_loss epoch_loss value",
+        "lr": "lr learning_rate train_lr train_learning_rate lr_0 train_epoch_learning_rate",
         "grad_norm": "grad_norm gradient_norm train_grad_norm total_norm grad_2_0_norm_total",
         "val_step": "val_step",
         "val_loss": "val_loss eval_loss validation_loss valid_loss loss_val loss_eval dev_loss "
-        "val_loss_epoch test_loss",
+        "val_loss_epoch validation_epoch_loss loss_validation loss_valid test_loss loss_test",
     }.items()
 }
 VALIDATION = ("val_", "eval_", "valid_", "validation_", "dev_", "test_")
@@ -56,6 +56,8 @@ def recognize(names: Iterable[str]) -> dict[str, str]:
         candidates = [name for spelling in spellings for name in names if plain(name) == spelling]
         if not candidates and ours == "lr":  # a learning-rate monitor writes one column per optimizer
             candidates = sorted(name for name in names if plain(name).startswith(("lr_", "learning_rate_")))
+        if not candidates and ours == "val_loss":  # one per data set: eval_squad_loss, eval_news_loss
+            candidates = [name for name in names if is_validation(name) and plain(name).endswith("_loss")]
         if candidates and known[candidates[0]] == candidates[0]:
             known[candidates[0]] = ours
     return known

@@ -1,5 +1,7 @@
 """y = w*^T x + noise, x ~ N(0, I_d), half squared loss: noise scale (d + 1) + d sigma^2 / |Delta|^2."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -71,3 +73,35 @@ def test_same_seed_same_answer():
     obj = regression(0)
     assert repr(dk.gradient_noise(obj, seed=1)) == repr(dk.gradient_noise(obj, seed=1))
     assert dk.gradient_noise(obj, seed=1).noise_scale != dk.gradient_noise(obj, seed=2).noise_scale
+
+
+def all_minibatches(obj, size):
+    """E |g_B - g|^2 over each way to choose ``size`` of the examples, from per-example gradients."""
+    X, y = obj.batches[0].payload
+    rows = (X @ obj.theta[:, None] - y) * X
+    whole = rows.mean(0)
+    chosen = [list(c) for c in itertools.combinations(range(len(X)), size)]
+    return float(np.mean([float(((rows[c].mean(0) - whole) ** 2).sum()) for c in chosen]))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 6])
+def test_the_noise_of_a_minibatch_has_the_finite_population_correction(size):
+    obj = regression(0, examples=6)
+    noise = dk.gradient_noise(obj, groups=6)
+    assert noise.num_examples == 6
+    assert noise.minibatch_variance(size) == pytest.approx(all_minibatches(obj, size), rel=1e-9, abs=1e-15)
+
+
+def test_the_variance_is_unbiased_however_the_examples_are_cut():
+    """Groups of unequal size, drawn without replacement: in the mean the variance between examples."""
+    obj = regression(1, examples=11)
+    exact = dk.gradient_noise(obj, groups=11).trace_covariance
+    traces = np.array([dk.gradient_noise(obj, groups=4, seed=s).trace_covariance for s in range(150)])
+    assert traces.mean() == pytest.approx(exact, abs=4 * traces.std() / 150**0.5)
+
+
+def test_minibatches_that_cannot_be():
+    noise = dk.gradient_noise(regression(0, examples=8), groups=8)
+    for size in (0, 9, 2.5):
+        with pytest.raises(dk.InputError, match="batch_size"):
+            noise.minibatch_variance(size)

@@ -21,9 +21,18 @@ MEASUREMENTS = {
     "gradient-norm": lambda obj: dk.find_critical_point(obj, method="gradient-norm", max_iters=3),
     "escape": dk.escape_saddle,
     "line": lambda obj: dk.loss_line(obj, resolution=5),
+    "line with its parabola": lambda obj: dk.loss_line(obj, "gradient", resolution=5, parabola=True),
+    "line to another point": lambda obj: dk.loss_line(obj, to=obj.theta + 1, resolution=5),
     "plane": lambda obj: dk.loss_plane(obj, resolution=5),
+    "plane of the gradient": lambda obj: dk.loss_plane(obj, "gradient", resolution=5),
+    "trajectory": lambda obj: dk.trajectory_plane(obj, [obj.theta + i * (obj.theta + i) for i in range(4)]),
     "plane of eigenvectors": lambda obj: dk.loss_plane(obj, "eigenvectors", resolution=5),
+    "connect modes": lambda obj: dk.connect_modes(obj, obj.theta + 0.1, steps=2, num_points=5),
+    "surface shift": lambda obj: dk.surface_shift(obj, obj.at(obj.theta), resolution=5),
+    "random planes": lambda obj: dk.random_planes(obj, 2, resolution=5),
     "gradient noise": dk.gradient_noise,
+    "gradient predictiveness": lambda obj: dk.gradient_predictiveness(obj, 0.1, num_steps=2),
+    "layer noise": dk.layer_noise,
     "Gauss-Newton": lambda obj: dk.gauss_newton_split(obj, 2),
     "stability": lambda obj: dk.stability(obj, torch.optim.SGD(obj.model.parameters(), lr=0.1)),
     "curvature tracker": lambda obj: dk.CurvatureTracker(obj).step(),
@@ -33,7 +42,11 @@ MEASUREMENTS = {
     "density": lambda obj: dk.hessian_density(obj, num_probes=2, steps=5),
     "by module": lambda obj: dk.hessian_by_module(obj, num_hvps=10),
     "curvature certificate": lambda obj: dk.certify_no_curvature_below(obj, 0.01),
+    "sharpness": lambda obj: dk.sharpness(obj, num_random=1, steps=2, num_hvps=8),
+    "sharpness in a subspace": lambda obj: dk.sharpness(obj, subspace=3, steps=2, num_hvps=8),
+    "sharpness invariance": lambda obj: dk.sharpness_invariance(obj, obj.theta, steps=2, num_hvps=8),
     "symmetry": dk.check_symmetry,
+    "signal propagation": dk.signal_propagation,
     "eigenvalue over data": lambda obj: dk.eigenvalue_over_data(obj, dk.hessian_eigenvalues(obj, 1)),
 }
 ERRORS = {"error": RuntimeError("the fuse has burnt"), "interrupt": KeyboardInterrupt("the fuse has burnt")}
@@ -70,7 +83,7 @@ def test_construction_that_raises(kind, call, norm_stats):
 
 @pytest.mark.parametrize("name", MEASUREMENTS)
 def test_ordinary_end(name, norm_stats):
-    if name in ("gradient noise", "eigenvalue over data") and norm_stats == "batch":
+    if name in ("gradient noise", "layer noise", "eigenvalue over data") and norm_stats == "batch":
         pytest.skip("refused under batch statistics")
     ward = Ward()
     obj = objective(ward, norm_stats)

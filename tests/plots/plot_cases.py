@@ -1,7 +1,9 @@
 """Results with known numbers, written by hand: nothing is measured here."""
 
 import numpy as np
+import torch
 
+from diagkit.experiments import SeedRuns, judge, paired_difference, rate_difference, sweep
 from diagkit.measure import (
     CriticalPoint,
     CurvatureCertificate,
@@ -11,14 +13,29 @@ from diagkit.measure import (
     Estimate,
     GaussNewtonSplit,
     GradientNoise,
+    GradientPredictiveness,
+    HighestLoss,
+    LayerNoise,
     LineSlice,
+    Measured,
+    ModeConnection,
     ModuleCurvature,
+    Plane,
     PlaneSlice,
+    RandomPlanes,
+    Sharpness,
+    SharpnessInvariance,
+    SignalPropagation,
     SpectralDensity,
     Stability,
+    SurfaceShift,
     SymmetryCheck,
+    TrajectoryPlane,
 )
-from diagkit.training import CurvatureTrack, History
+from diagkit.measure.growth import growth
+from diagkit.measure.sharpness.normalized_layers import ScaleFree
+from diagkit.measure.surface.plane_minimum import PlaneMinimum, nowhere
+from diagkit.training import CurvatureTrack, History, fit_scaling, noise_annealing
 
 
 def plane(f=lambda a, b: b**2 - a**2, n=9, extent=2.0, **changes):
@@ -99,6 +116,7 @@ def noise(scale=100.0, interval=(50.0, 200.0), resolved=True):
         trace_covariance=100.0,
         num_groups=64,
         resolved=resolved,
+        num_examples=1000,
     )
 
 
@@ -230,7 +248,227 @@ def track(**changes):
     return CurvatureTrack(**(fields | changes))
 
 
+def trajectory(explained=(0.9, 0.06), n=20, **changes):
+    path = np.stack([np.linspace(-3.0, 0.0, n), 0.4 * np.sin(np.linspace(0.0, np.pi, n))], axis=1)
+    loss = np.geomspace(2.3, 0.5, n)
+    fields = {
+        "plane": Plane(torch.zeros(3), *torch.eye(3)[:2], "trajectory"),
+        "path": path,
+        "distance": 0.3 * np.sin(np.linspace(0.0, np.pi, n)),
+        "explained": np.array(explained),
+        "explained_by_random_walk": np.array([0.61, 0.15]),
+        "loss_on_path": loss,
+        "loss_on_plane": loss - 0.3 * np.sin(np.linspace(0.0, np.pi, n)),
+    }
+    return TrajectoryPlane(**(fields | changes))
+
+
+def highest_loss(value=2.0, first=0.5, second=1.8, **changes):
+    fields = {"first_order": first, "second_order": second, "linear_model": 0.9, "searches": (1.0, 2.0)}
+    return HighestLoss(value, 0.1, "lower bound", 50, **(fields | changes))
+
+
+def sharp(**changes):
+    fields = {
+        "lambda_max": Measured(4.0, 0.01, "interval", 10),
+        "trace": Measured(20.0, 1.0, "sem", 100),
+        "keskar": highest_loss(),
+        "sam": highest_loss(0.01, 0.001, 0.008),
+        "adaptive": highest_loss(0.2, 0.01, 0.1),
+        "relative_flatness": Measured(100.0, 10.0, "sem", 100),
+        "layers": ("0.weight", "2.weight"),
+        "layer_flatness": np.array([60.0, 40.0]),
+        "layer_flatness_sems": np.array([8.0, 6.0]),
+        "normalized": ScaleFree((), np.zeros(0), np.zeros(0)),
+        "loss": 0.1,
+        "gradient_norm": 0.05,
+        "eps": 1e-3,
+        "subspace": None,
+        "rho": 0.05,
+        "rho_adaptive": 0.5,
+        "offset": 0.0,
+        "num_gradients": 60,
+    }
+    return Sharpness(**(fields | changes))
+
+
+def invariance(ratios=(64.0, 0.3, 1.2, 100.0, 1.0, 1.0), verdicts=None, **changes):
+    words = verdicts or ("does not", "does not", "undecided", "does not", "survives", "survives")
+    fields = {
+        "measures": tuple(sharp().measures),
+        "ratios": np.array(ratios),
+        "ratio_errors": np.array([0.1, 0.1, 0.4, 5.0, 1e-4, 1e-8]),
+        "verdicts": words,
+        "before": sharp(),
+        "after": sharp(),
+        "transformation": "ReLU rescaling, alpha = 10",
+        "factors": {"0.weight": 10.0, "2.weight": 0.1},
+        "tolerance": 0.05,
+        "loss_change": 0.0,
+        "allowed_change": 1e-7,
+    }
+    return SharpnessInvariance(**(fields | changes))
+
+
+def noise_of_layers(snr=(0.5, 0.01, 0.0)):
+    snr = np.array(snr)
+    return LayerNoise(
+        names=tuple(f"features.{i}.conv" for i in range(len(snr))),
+        num_params=np.arange(10, 10 + len(snr)),
+        snr=snr,
+        intervals=np.stack([snr / 2, np.maximum(2 * snr, 0.002)], axis=1),
+        gradient_sq_norms=snr,
+        gradient_sq_norm_sems=snr / 4,
+        trace_covariances=np.ones(len(snr)),
+        resolved=snr > 0,
+        num_groups=64,
+    )
+
+
+def predictiveness(curvature=4.0, lr=0.1, **changes):
+    """L = curvature w^2 / 2 at w = 1."""
+    eta = lr * np.linspace(0.5, 4.0, 8)
+    fields = {
+        "step_sizes": eta,
+        "losses": 0.5 * curvature * (1 - eta * curvature) ** 2,
+        "loss": 0.5 * curvature,
+        "gradient_changes": eta * curvature**2,
+        "gradient_norm": curvature,
+        "rounding": 1e-7,
+    }
+    return GradientPredictiveness(**(fields | changes))
+
+
+def signal(factor=4.0, layers=5, dead=0.0, **changes):
+    """Linear layers, the last one the output; the squared gradient grows by ``factor`` towards the input."""
+    ones = np.ones(layers)
+    norms = factor ** np.arange(layers)[::-1]
+    fields = {
+        "names": tuple(f"fc{i}" for i in range(layers)),
+        "kinds": ("Linear",) * layers,
+        "num_units": np.full(layers, 16),
+        "is_weight_layer": np.ones(layers, dtype=bool),
+        "means": 0.0 * ones,
+        "mean_sems": 0.01 * ones,
+        "variances": 2.0 * ones,
+        "variance_sems": 0.1 * ones,
+        "zeros": 0.0 * ones,
+        "zero_sems": 0.0 * ones,
+        "dead": dead * ones,
+        "gradient_sq_norms": norms,
+        "gradient_sq_norm_sems": 0.1 * norms,
+        "gradient_variances": norms / 16,
+        "signal_growth": growth(ones[1:-1]),
+        "gradient_growth": growth(norms[1:-1][::-1]),
+        "num_examples": 32,
+    }
+    return SignalPropagation(**(fields | changes))
+
+
+def paired():
+    a = np.linspace(1.0, 2.0, 8)
+    return paired_difference(a, a + np.linspace(0.4, 0.6, 8), unit="nat")
+
+
+def rates():
+    return rate_difference([True] * 2 + [False] * 18, [True] * 15 + [False] * 5)
+
+
+def seed_runs():
+    loss = np.array([[2.0, 1.0, 0.5], [2.2, 1.4, 0.7], [2.4, np.nan, np.nan]])
+    return SeedRuns.of((0, 1, 2), theta=torch.zeros(3, 4), loss=loss, together=True)
+
+
+def sweep_result():
+    return sweep(
+        lambda lr, arm, seed: {"loss": lr + 0.1 * seed}, {"lr": [0.1, 1.0], "arm": ["a", "b"]}, seeds=range(3)
+    )
+
+
+def connection(verdict="connected", rise=0.1, **changes):
+    t = np.linspace(0.0, 1.0, 11)
+    fields = {
+        "verdict": verdict,
+        "t": t,
+        "loss": 0.2 + 4 * rise * t * (1 - t),
+        "line_loss": 0.2 + 8 * t * (1 - t),
+        "start": np.zeros(3),
+        "control": np.array([0.5, 1.0, 0.0]),
+        "end": np.eye(3)[0],
+        "barrier": rise,
+        "barrier_at": 0.5,
+        "barrier_interval": (rise, rise + 0.01),
+        "line_barrier": 2.0,
+        "line_barrier_interval": (2.0, 2.1),
+        "max_loss": 0.2 + rise,
+        "max_loss_at": 0.5,
+        "max_loss_error": 0.01,
+        "limit": 0.15,
+        "length": 1.5,
+        "line_length": 1.0,
+        "mean_losses": np.array([1.5, 0.3]),
+        "num_gradients": 10,
+        "explanation": "",
+    }
+    return ModeConnection(**(fields | changes))
+
+
+def shift(by=(0.5, -0.25), verdict="shifted", **changes):
+    where = np.array(by)
+    H, error = np.diag([2.0, 4.0]), np.array([0.01, 0.02])
+    train, val = (
+        PlaneMinimum(x, error, np.diag(error**2), H, floor) for x, floor in ((np.zeros(2), 0.1), (where, 0.3))
+    )
+    bowls = [
+        plane(lambda a, b, m=m: m.loss + (a - m.where[0]) ** 2 + 2 * (b - m.where[1]) ** 2, n=17)
+        for m in (train, val)
+    ]
+    fields = {
+        "verdict": verdict,
+        "train": bowls[0],
+        "val": bowls[1],
+        "train_minimum": train,
+        "val_minimum": val,
+        "shift": where,
+        "shift_error": 2 * error,
+        "rise": float(where @ H @ where) / 2,
+        "predicted_rise": float(where @ H @ where) / 2,
+        "predicted_rise_error": 0.02,
+        "gap_here": 0.575,
+        "gap_at_minima": 0.2,
+        "explanation": "",
+    }
+    return SurfaceShift(**(fields | changes))
+
+
+def no_shift():
+    gap = {"shift": np.full(2, np.nan), "shift_error": np.full(2, np.nan), "rise": np.nan}
+    return shift(verdict="undecided", val_minimum=nowhere("the lowest loss lies on the border"), **gap)
+
+
+def many_planes(convex=(True, False, True), lowest=-1.0, **changes):
+    bowl, saddle = plane(lambda a, b: 1 + a**2 + b**2), plane(lambda a, b: 4 + b**2 - a**2 / 2)
+    fields = {
+        "planes": tuple(bowl if x else saddle for x in convex),
+        "bumps": np.array([0.0 if x else 0.3 for x in convex]),
+        "looks_convex": np.array(convex),
+        "convex_interval": (0.1, 0.99),
+        "hessians": np.stack([np.diag([2.0, 2.0 if x else -1.0]) for x in convex]),
+        "curvature": 1.5,
+        "curvature_sem": 0.3,
+        "expected_curvature": 1.4,
+        "expected_sem": 0.1,
+        "lowest": pairs([lowest]),
+    }
+    return RandomPlanes(**(fields | changes))
+
+
 EVERY_KIND = {
+    "sweep": sweep_result(),
+    "paired difference": paired(),
+    "rate difference": rates(),
+    "verdict": judge("larger batches end at a larger loss", paired(), expects="increase", smallest=0.2),
+    "seed runs": seed_runs(),
     "certificate": certificate(),
     "symmetry": symmetry(),
     "eigenvalue over data": over_data(),
@@ -247,8 +485,29 @@ EVERY_KIND = {
     "density": density(),
     "density of all eigenvalues": density(exact=True, sem=np.zeros(401)),
     "modules": modules(),
+    "sharpness": sharp(),
+    "sharpness of a slope": sharp(keskar=highest_loss(2.0, 1.9, 0.2), sam=highest_loss(1.0, 0.9, 0.1)),
+    "sharpness invariance": invariance(),
     "estimate": estimate(),
     "estimate, exact": estimate(exact=True),
     "noise not resolved": noise(np.inf, (np.inf, np.inf), False),
+    "mode connection": connection(),
+    "mode connection, none found": connection("no low path found", 1.0),
+    "surface shift": shift(),
+    "surface shift, undecided": no_shift(),
+    "random planes": many_planes(),
+    "random planes, ten": many_planes((True,) * 10, lowest=1.0),
+    "trajectory": trajectory(),
+    "signal propagation": signal(),
+    "signal propagation, many layers": signal(0.1, 12, dead=0.25),
+    "signal propagation, one layer": signal(layers=1),
+    "feature scaling": fit_scaling(np.random.default_rng(0).normal(5.0, 2.0, (20, 3)), "z-score"),
+    "feature scaling, constant": fit_scaling(np.ones((4, 12)), "none"),
+    "noise of layers": noise_of_layers(),
+    "noise of many layers": noise_of_layers([0.0] * 20),
+    "gradient predictiveness": predictiveness(),
+    "gradient predictiveness, too large a step": predictiveness(12.0),
+    "noise annealing": noise_annealing(0.5, 0.275, 100),
+    "noise annealing, constant": noise_annealing(0.5, 0.0, 1),
     "history": History.from_dict({"loss": [2.0, 1.0, 0.5]}),
 }

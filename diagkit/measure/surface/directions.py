@@ -8,10 +8,12 @@ import torch
 from torch import Tensor
 
 from diagkit.errors import InputError
+from diagkit.measure.price import finite_gradient
 from diagkit.measure.spectrum import spectrum_ends
 from diagkit.objective import Objective, check_seed
 
 TINY = 1e-10  # Li et al. 2018, in the authors' code
+ROUNDINGS = 1000  # of the dtype: H d that leaves d by less than so many is taken to be parallel to it
 
 
 def filter_normalized(obj: Objective, seed: int = 0) -> Tensor:
@@ -53,27 +55,45 @@ def extreme_eigenvectors(obj: Objective, seed: int = 0) -> tuple[Tensor, Tensor]
     return ends.lowest.vectors[0].to(obj.theta), ends.highest.vectors[0].to(obj.theta)
 
 
-def plane_directions(obj: Objective, directions: Any, seed: int) -> tuple[Tensor, Tensor, str]:
-    """Two directions [P] and the name of their kind."""
-    if directions is None or (isinstance(directions, str) and directions == "random"):
-        return filter_normalized(obj, seed), filter_normalized(obj, seed + 1), "random, filter-normalized"
-    if isinstance(directions, str) and directions == "eigenvectors":
-        low, high = extreme_eigenvectors(obj, seed)
-        return low, high, "eigenvectors"
-    allowed = "None, 'random', 'eigenvectors', or a pair of directions of shape [P]"
-    if isinstance(directions, str):
-        raise InputError(f"directions={directions!r}", allowed=allowed, write="directions='eigenvectors'")
-    try:
-        first, second = directions
-    except (TypeError, ValueError) as error:
-        raise InputError(f"directions of type {type(directions).__name__}", allowed=allowed) from error
-    pair = checked_direction(obj, first), checked_direction(obj, second)
-    cosine = float(pair[0] @ pair[1]) / float(pair[0].norm() * pair[1].norm())
-    if abs(cosine) > 1 - 1e-6:
+def downhill(obj: Objective) -> Tensor:
+    """The unit vector -g / ||g|| [P].
+
+    Raises
+    ------
+    InputError : the gradient is exactly 0, as at a symmetric start. NonFiniteError : it holds NaN or Inf.
+    """
+    gradient = finite_gradient(obj)
+    norm = float(gradient.norm())
+    if norm == 0.0:
         raise InputError(
-            f"two directions that are parallel (cosine {cosine:.6f})", allowed="directions that span a plane"
+            "the direction of a gradient that is exactly 0 here",
+            allowed="a point where the gradient is not 0",
+            write="the directions of curvature: 'eigenvectors' for a plane, 'lowest' for a line",
         )
-    return *pair, "given"
+    return (-gradient / norm).to(obj.layout.dtype)
+
+
+def turn_of_gradient(obj: Objective, d: Tensor) -> Tensor | None:
+    """The unit part of H d [P] orthogonal to the unit vector d; None where there is none but rounding.
+
+    A step s along d changes the gradient by s H d: this is the direction into which it turns.
+    """
+    with obj.products(expected=1) as products:
+        change = products.matvec(d).cpu().double()
+    rest = orthogonal_to(d, change)
+    rounding = ROUNDINGS * torch.finfo(obj.fixed.precision).eps
+    if float(rest.norm()) <= rounding * float(change.norm()):
+        return None
+    return (rest / rest.norm()).to(d)
+
+
+def orthogonal_to(d: Tensor, v: Tensor) -> Tensor:
+    """The part of v [P] that is orthogonal to d [P], in float64 on the CPU, where v is."""
+    unit = d.cpu().double()
+    unit = unit / unit.norm()
+    for _ in range(2):  # once more takes away what rounding of a long v left
+        v = v - (unit @ v) * unit
+    return v
 
 
 def checked_direction(obj: Objective, direction: Any) -> Tensor:

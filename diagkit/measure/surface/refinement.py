@@ -1,92 +1,165 @@
-"""Evaluate a function on nested subgrids until a spline through them predicts the finer ones."""
+"""Evaluate a function on a grid where it is needed, and interpolate it elsewhere."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.interpolate import RectBivariateSpline
+from scipy.ndimage import binary_dilation
+from scipy.spatial import cKDTree
 
-from diagkit.work import interrupted, progress
+from diagkit.measure.surface.prediction import Prediction, predict
+from diagkit.measure.surface.scale import Scale
 
-COARSEST = 5  # points per axis of the first grid; its error is seen on the next one
+COARSEST = 5  # nodes per axis at the start
+SMALL = 64  # a grid of so many cells is evaluated at once
+GROWTH, LEAST, MOST = 0.25, 8, 150  # cells of a round: this share of those evaluated, within these bounds
+NEAR = 3  # cells: what is farther from all interpolated ones is no node of the spline
+SAFETY = 1.25  # the largest error anywhere over the largest where it was looked for
+MOST_NODES = 1500  # a spline through more takes longer than it saves, and the surface is rough anyway
+
+Evaluate = Callable[[np.ndarray], np.ndarray]  # cells [m, 2], as indices -> losses of the first r <= m
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Grid:
-    """loss [n, n]; evaluated [n, n]; max_error as a fraction of the range, 0 where all is evaluated."""
+    """One stage of the refinement.
+
+    Attributes
+    ----------
+    loss [n, k] : evaluated where ``evaluated``, else interpolated; NaN where nothing is known.
+    max_error : largest estimated error of an interpolated cell, as a fraction of the range of the picture; 0
+        where every cell was evaluated. The larger of two: what was wrong about the cells of the last round
+        before they were evaluated, and about the cells near those interpolated, each left out in turn.
+    final : no stage comes after this one. complete : it ended by itself.
+    """
 
     loss: np.ndarray
     evaluated: np.ndarray
     max_error: float
+    final: bool
     complete: bool
 
 
-def subgrids(size: int) -> list[np.ndarray]:
-    """Nested index sets of 5, 9, 17, ... points with both ends and the middle, the last one all.
+def refinements(
+    evaluate: Evaluate, shape: tuple[int, int], centre: tuple[int, int], tol: float | None
+) -> Iterator[Grid]:
+    """Stages of better and better pictures, until every interpolated cell is known to ``tol``.
 
-    Example
-    -------
-    >>> [len(indices) for indices in subgrids(51)]
-    [5, 9, 17, 33, 51]
+    The first cells are 5 x 5 Chebyshev nodes with the centre. Then, in rounds: half of the new cells lie
+    where the prediction is in most doubt, half where the evaluated ones are farthest, so that nothing is
+    overlooked because it was once thought smooth. Around cells that are not finite, all are evaluated:
+    nothing is interpolated across a border that is not known.
     """
-    sets, points = [], COARSEST
-    while points < size:
-        # The middle, theta itself, is always in: an odd number of nodes about it. An even axis ends one
-        # cell short of symmetric, and there its end takes the last node's place.
-        nodes = np.round(np.linspace(0, size - size % 2, points)).astype(int)
-        sets.append(np.unique(np.minimum(nodes, size - 1)))
-        points = 2 * points - 1
-    return [*sets, np.arange(size)]
+    work = _Work(evaluate, shape)
+    if tol is None or work.size <= SMALL:
+        work.take(np.arange(work.size))
+        yield work.stage(None, final=True)
+        return
+    work.take(_first_cells(shape, centre))
+    while True:
+        work.surround()
+        if work.interrupted or work.done.all():
+            break
+        prediction = work.predict()
+        good = prediction.exists and work.max_error(prediction) <= tol
+        yield work.stage(prediction, final=good)
+        if good:
+            return
+        work.check(prediction, _next_cells(work, prediction))
+    yield work.stage(work.predict() if work.interrupted else None, final=True)
 
 
-def refine(f: Callable[[float, float], float], axis: np.ndarray, tol: float | None) -> Grid:
-    """Evaluate f on axis x axis until the held-out error is within ``tol`` of the range."""
-    size = len(axis)
-    loss = np.full((size, size), np.nan)
-    done = np.zeros((size, size), dtype=bool)
-    levels = subgrids(size) if tol is not None else [np.arange(size)]
-    error, coarse = 0.0, None
-    with progress("surface: evaluations", size * size) as advance:
-        for indices in levels:
-            predicted = None if coarse is None else _spline(axis, coarse, loss)
-            held_out = []
-            for i in indices:
-                for j in indices:
-                    if done[i, j]:
-                        continue
-                    if interrupted():
-                        return _partial(axis, coarse, loss, done, error)
-                    loss[i, j] = f(float(axis[i]), float(axis[j]))
-                    done[i, j] = True
-                    advance(1)
-                    held_out.append((i, j))
-            values = loss[done]
-            if not np.isfinite(values).all():
-                coarse = None  # no smoothing over what is not finite: the last level computes every cell
-                continue
-            spread = float(np.ptp(values)) or 1.0
-            if predicted is not None and tol is not None and held_out:
-                rows, columns = np.array(held_out).T
-                error = float(np.abs(predicted[rows, columns] - loss[rows, columns]).max()) / spread
-                if error <= tol:
-                    filled = _spline(axis, indices, loss)
-                    return Grid(np.where(done, loss, filled), done, 0.0 if done.all() else error, True)
-            coarse = indices
-    return Grid(loss, done, 0.0, True)
+class _Work:
+    """What has been evaluated so far."""
+
+    def __init__(self, evaluate: Evaluate, shape: tuple[int, int]) -> None:
+        self.evaluate, self.shape, self.size = evaluate, shape, shape[0] * shape[1]
+        self.cells = np.stack(np.unravel_index(np.arange(self.size), shape), axis=1)
+        self.places = 2.0 * self.cells / (np.array(shape) - 1) - 1.0  # [cells, 2] in [-1, 1]^2
+        self.loss = np.full(self.size, np.nan)
+        self.done = np.zeros(self.size, dtype=bool)
+        self.held_out = 0.0  # largest error of the last prediction, where it was checked
+        self.interrupted = False
+
+    @property
+    def known(self) -> np.ndarray:
+        return self.done & np.isfinite(self.loss)
+
+    @property
+    def nodes(self) -> np.ndarray:
+        """Known cells near those that are not: what lies inside an evaluated region helps nobody."""
+        near = binary_dilation(~self.done.reshape(self.shape), np.ones((2 * NEAR + 1, 2 * NEAR + 1))).ravel()
+        return self.known & near
+
+    def take(self, cells: np.ndarray) -> np.ndarray:
+        """Evaluate these cells, given as flat indices; returned are those that were."""
+        values = self.evaluate(self.cells[cells])
+        taken = cells[: len(values)]
+        self.loss[taken], self.done[taken] = values, True
+        self.interrupted |= len(values) < len(cells)
+        return taken
+
+    def check(self, prediction: Prediction, cells: np.ndarray) -> None:
+        """Evaluate these cells and remember how wrong the prediction was about them."""
+        taken = self.take(cells)
+        if not (prediction.exists and np.isfinite(self.loss[taken]).all()):
+            self.held_out = np.inf
+        elif taken.size:
+            errors = Scale.of(self.loss[self.known]).error(prediction.loss[taken], self.loss[taken])
+            self.held_out = float(errors.max())
+
+    def surround(self) -> None:
+        """Evaluate the neighbours of cells that are not finite, until the border is closed."""
+        while not self.interrupted:
+            bad = (self.done & ~np.isfinite(self.loss)).reshape(self.shape)
+            around = binary_dilation(bad, np.ones((3, 3))).ravel() & ~self.done
+            if not around.any():
+                return
+            self.take(np.flatnonzero(around))
+
+    def predict(self) -> Prediction:
+        return predict(self.places, self.nodes, self.loss)
+
+    def max_error(self, prediction: Prediction) -> float:
+        return SAFETY * max(self.held_out, float(prediction.error[~self.done].max(initial=0.0)))
+
+    def stage(self, prediction: Prediction | None, *, final: bool) -> Grid:
+        done, loss, error = self.done.reshape(self.shape), self.loss, float("nan")
+        if done.all():
+            error = 0.0
+        elif prediction is not None and prediction.exists:
+            loss, error = np.where(self.done, loss, prediction.loss), self.max_error(prediction)
+        return Grid(
+            loss.reshape(self.shape).copy(), done.copy(), error, final, final and not self.interrupted
+        )
 
 
-def _spline(axis: np.ndarray, indices: np.ndarray, loss: np.ndarray) -> np.ndarray:
-    nodes = axis[indices]
-    degree = min(3, len(nodes) - 1)
-    return RectBivariateSpline(nodes, nodes, loss[np.ix_(indices, indices)], kx=degree, ky=degree)(axis, axis)
+def _first_cells(shape: tuple[int, int], centre: tuple[int, int]) -> np.ndarray:
+    """Flat indices of a coarse grid that is denser towards the border, where splines are worst."""
+    axes = []
+    for size, middle in zip(shape, centre, strict=True):
+        nodes = 0.5 * (1 - np.cos(np.linspace(0, np.pi, COARSEST))) * (size - 1)
+        axes.append(np.unique(np.append(np.round(nodes).astype(int), middle)))
+    rows, columns = np.meshgrid(*axes, indexing="ij")
+    return np.ravel_multi_index((rows.ravel(), columns.ravel()), shape)
 
 
-def _partial(
-    axis: np.ndarray, coarse: np.ndarray | None, loss: np.ndarray, done: np.ndarray, error: float
-) -> Grid:
-    """What is known when the time is up: the last whole level, interpolated, or bare cells."""
-    if coarse is None:
-        return Grid(loss, done, float("nan"), False)
-    return Grid(np.where(done, loss, _spline(axis, coarse, loss)), done, error or float("nan"), False)
+def _next_cells(work: _Work, prediction: Prediction) -> np.ndarray:
+    """Flat indices of the next round."""
+    left = np.flatnonzero(~work.done)
+    count = int(np.clip(GROWTH * work.done.sum(), LEAST, MOST))
+    if 2 * count >= len(left) or work.nodes.sum() > MOST_NODES:
+        return left
+    places = work.places[left]
+    distance = cKDTree(work.places[work.done]).query(places)[0]
+    reach = np.sqrt(4.0 / (work.done.sum() + count))  # the mean spacing after this round
+    doubt = np.minimum(prediction.doubt[left], 1.0) + 1e-12
+    chosen = []
+    for turn in range(count):
+        wanted = distance if turn % 2 else doubt * (1.0 - np.exp(-((distance / reach) ** 2)))
+        pick = int(np.argmax(wanted))
+        chosen.append(pick)
+        distance = np.minimum(distance, np.hypot(*(places - places[pick]).T))
+    return left[np.unique(chosen)]

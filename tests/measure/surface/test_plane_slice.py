@@ -1,3 +1,5 @@
+"""The loss over a plane: coordinates, prices, known points, pictures that improve."""
+
 import numpy as np
 import pytest
 import torch
@@ -33,36 +35,6 @@ def test_coordinates_are_true_displacements():
     for i, a in enumerate(plane.a):
         for j, b in enumerate(plane.b):
             assert plane.loss[i, j] == obj.loss(obj.theta + float(a) * d1 + float(b) * d2)
-    line = dk.loss_line(obj, resolution=5)
-    for t, value in zip(line.t, line.loss, strict=True):
-        assert value == obj.loss(obj.theta + float(t) * torch.as_tensor(line.direction))
-
-
-def test_given_directions_are_used_unchanged():
-    obj = digits_objective(examples=40)
-    given = torch.stack([randn(1210, seed=1) * 7, randn(1210, seed=2) / 9])
-    plane = dk.loss_plane(obj, given, resolution=5)
-    np.testing.assert_array_equal(plane.directions, given)
-    assert (plane.kind, plane.seed) == ("given", None)
-    np.testing.assert_array_equal(dk.loss_line(obj, given[0], resolution=5).direction, given[0])
-
-
-def test_eigenvector_directions_have_unit_length_and_their_curvature():
-    obj = digits_objective(examples=100)
-    plane = dk.loss_plane(obj, "eigenvectors", resolution=5)
-    low, high = torch.as_tensor(plane.directions)
-    assert float(low.norm()) == pytest.approx(1.0)
-    assert float(high @ obj.hvp(high)) == pytest.approx(dk.hessian_eigenvalues(obj, 1).values[0], rel=1e-3)
-    assert float(low @ obj.hvp(low)) < 0
-
-
-def test_between_two_points():
-    obj = digits_objective(examples=40)
-    other = obj.theta + randn(1210) / 10
-    line = dk.loss_line(obj, to=other, resolution=5)
-    assert line.t.tolist() == [0.0, 0.25, 0.5, 0.75, 1.0]
-    assert line.loss[0] == obj.loss()
-    assert line.loss[-1] == pytest.approx(obj.loss(other), rel=1e-14)
 
 
 @pytest.mark.parametrize("tol", [None, 0.01])
@@ -73,13 +45,86 @@ def test_cells_that_are_not_finite_stay_so(tol):
     exact = np.log(np.maximum(w0, 1e-300))[:, None] + plane.b[None, :] ** 2
     bad = w0 < -1e-9
     assert np.isnan(plane.loss[bad]).all()
-    good = w0 > 1e-9
-    np.testing.assert_allclose(plane.loss[good], exact[good], rtol=1e-12)
-    assert plane.evaluated.all()
-    assert plane.max_error == 0.0
+    assert plane.evaluated[bad].all()
+    good, seen = (w0 > 1e-9)[:, None], plane.evaluated
+    np.testing.assert_allclose(plane.loss[good & seen], exact[good & seen], rtol=1e-12)
+    low, high = plane.scale.low, plane.scale.high
+    assert np.abs(plane.loss - exact)[good & ~seen].max(initial=0.0) <= 0.01 * (high - low)
     assert plane.summary()["not_finite"] >= bad.sum() * 21
-    line = dk.loss_line(obj, [1.0, 0.0], resolution=21)
-    np.testing.assert_array_equal(np.isnan(line.loss), bad)
+
+
+def test_each_picture_is_better_than_the_one_before():
+    obj = digits_objective(examples=150)
+    pictures = list(dk.refine_loss_plane(obj, resolution=33, tol=0.003))
+    assert len(pictures) > 2
+    assert [picture.complete for picture in pictures] == [False] * (len(pictures) - 1) + [True]
+    passes = [picture.num_evals for picture in pictures]
+    assert passes == sorted(set(passes))
+    assert passes == [picture.evaluated.sum() for picture in pictures]
+    last = dk.loss_plane(obj, resolution=33, tol=0.003)
+    np.testing.assert_array_equal(pictures[-1].loss, last.loss)
+    assert "complete" not in repr(last)
+    assert "complete" in repr(pictures[0])
+
+
+def test_a_stopped_plane_keeps_what_it_has():
+    obj = digits_objective(examples=150)
+    pictures = dk.refine_loss_plane(obj, resolution=33, tol=0.003)
+    first = next(pictures)
+    with dk.watching(budget=0.0):
+        second = next(pictures)
+    assert list(pictures) == []
+    assert not second.complete
+    np.testing.assert_array_equal(second.loss, first.loss)
+    with dk.watching(budget=0.0):
+        nothing = dk.loss_plane(obj, resolution=33)
+    assert np.isnan(nothing.loss).all()
+    assert np.isnan(nothing.max_error)
+    assert not nothing.complete
+
+
+def test_passes_are_counted_once_whoever_else_measures_meanwhile():
+    obj = digits_objective(examples=40)
+    spent = 0
+    for picture in dk.refine_loss_plane(obj, "eigenvectors", resolution=21):
+        obj.loss()
+        obj.hvp(obj.theta)
+        spent = picture.num_evals
+    assert spent == picture.evaluated.sum()
+    alone = dk.loss_plane(obj, "eigenvectors", resolution=21)
+    assert (alone.num_evals, alone.num_hvps) == (picture.num_evals, picture.num_hvps)
+
+
+def test_known_points_carry_their_losses():
+    obj = digits_objective(examples=60)
+    second, third = obj.theta + randn(2, 1210, seed=4) / 20
+    plane = dk.loss_plane(obj, to=(second, third), resolution=15)
+    assert [mark.name for mark in plane.marks] == ["second", "third"]
+    for mark, theta in zip(plane.marks, (second, third), strict=True):
+        assert mark.loss == pytest.approx(obj.loss(theta), rel=1e-9)
+        assert plane.a[0] < mark.a < plane.a[-1]
+        assert plane.b[0] < mark.b < plane.b[-1]
+    assert plane.num_evals == plane.evaluated.sum() + 2
+
+
+def test_the_barrier_in_the_plane_is_that_of_the_line():
+    """L = (w0^2 - 1)^2 + w1^2 has minima at -1 and 1 and a barrier of 1 between them."""
+    obj = of(lambda w: (w[0, 0] ** 2 - 1) ** 2 + w[0, 1] ** 2, [[-1.0, 0.0]])
+    plane = dk.loss_plane(obj, to=[1.0, 0.0], resolution=31)
+    low, high = plane.barrier.interval
+    assert low <= 1.0 <= high
+    assert plane.barrier.height == pytest.approx(1.0, abs=0.02)
+    assert plane.barrier.at == pytest.approx(0.5, abs=0.03)
+    assert plane.summary()["barrier"] == plane.barrier.height
+    assert dk.loss_plane(obj, torch.eye(2), resolution=9).barrier is None
+
+
+def test_several_processes_see_the_same_surface():
+    obj = digits_objective(examples=40)
+    one, two = (dk.loss_plane(obj, resolution=11, n_jobs=n) for n in (1, 2))
+    np.testing.assert_allclose(two.loss, one.loss, rtol=1e-12)
+    np.testing.assert_array_equal(two.evaluated, one.evaluated)
+    assert one.num_evals == two.num_evals
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -119,22 +164,9 @@ def test_rescaling_a_relu_network_leaves_the_normalized_surface():
     )
 
 
-def test_filters_are_as_long_as_those_they_perturb_and_biases_stay():
-    obj = digits_objective(examples=40)
-    d = obj.layout.split(torch.as_tensor(dk.loss_line(obj, resolution=3).direction))
-    w = obj.layout.split(obj.theta)
-    for name in w:
-        if "bias" in name:
-            assert not d[name].any()
-        else:
-            torch.testing.assert_close(d[name].norm(dim=1), w[name].norm(dim=1), rtol=1e-7, atol=1e-9)
-
-
 def test_normalization_layers_are_not_perturbed():
     model = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.Linear(3, 2))
     obj = dk.Objective(model, nn.CrossEntropyLoss(), (randn(9, 4), torch.arange(9) % 2))
-    d = obj.layout.split(torch.as_tensor(dk.loss_line(obj, resolution=3).direction))
-    assert not d["1.weight"].any()
     assert np.isfinite(dk.loss_plane(obj, resolution=9).loss).all()
 
 
@@ -142,4 +174,3 @@ def test_tables():
     obj = of(lambda w: w[0] + 10 * w[1], [0.0, 0.0])
     frame = dk.loss_plane(obj, torch.eye(2), resolution=3).to_frame()
     np.testing.assert_allclose(frame.loss, frame.a + 10 * frame.b, atol=1e-12)
-    assert dk.loss_line(obj, [1.0, 0.0], resolution=3).to_frame().shape == (3, 2)
