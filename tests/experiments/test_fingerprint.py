@@ -53,7 +53,7 @@ class Settings:
         (nn.ReLU, nn.ReLU, nn.Tanh),
         (bound_to(1), bound_to(1), bound_to(2)),
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__,
 )
 def test_values_count_by_their_content(value, same, other):
     ours = fingerprint(bound_to(value))

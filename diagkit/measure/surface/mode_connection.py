@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from diagkit.measure.price import Bill, check_objective
-from diagkit.measure.surface.barrier import UNKNOWN, Barrier, barrier, missed
+from diagkit.measure.surface.barrier import UNKNOWN, barrier, missed
 from diagkit.measure.surface.bezier import Bezier, Trained, train_curve
 from diagkit.measure.surface.checkpoint import theta_of
 from diagkit.measure.surface.connection_words import explain, judge, statistics_used
@@ -24,10 +24,6 @@ from diagkit.work import progress
 
 if TYPE_CHECKING:
     import pandas as pd
-
-# Between two samples a kink hides up to c h^2 / 2, four times what a smooth peak of second differences c h^2
-# does; networks of ReLU have many.
-KINK = 4.0
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
@@ -182,7 +178,7 @@ def connect_modes(
         trained = train_curve(obj, start, end, steps, seed)
     sampled = _losses_on(obj, trained.curve, line.t, n_jobs)
     loss = np.pad(sampled, (0, num_points - len(sampled)), constant_values=np.nan)
-    found = _with_kinks(barrier(line.t, loss, line.rounding), line.rounding) if len(sampled) else UNKNOWN
+    found = barrier(line.t, loss, line.rounding) if len(sampled) else UNKNOWN
     limit = max(tol * _range(line.loss), line.rounding)
     verdict = judge(found, limit)
     top = int(np.nanargmax(loss)) if np.isfinite(loss).any() else 0
@@ -201,7 +197,7 @@ def connect_modes(
         line_barrier_interval=line.barrier_interval,
         max_loss=float(loss[top]),
         max_loss_at=float(line.t[top]),
-        max_loss_error=KINK * missed(loss) + line.rounding,
+        max_loss_error=missed(loss) + line.rounding,
         limit=limit,
         length=trained.curve.length,
         line_length=float(np.linalg.norm(end - start)),
@@ -223,12 +219,6 @@ def _losses_on(obj: Objective, curve: Bezier, t: np.ndarray, n_jobs: int) -> np.
         progress("curve: evaluations", len(t)) as advance,
     ):
         return losses_at(coordinates, advance)
-
-
-def _with_kinks(found: Barrier, rounding: float) -> Barrier:
-    low, high = found.interval
-    between = high - found.height - rounding
-    return replace(found, interval=(low, found.height + KINK * between + rounding))
 
 
 def _range(loss: np.ndarray) -> float:

@@ -68,8 +68,10 @@ class PlaneSlice(Result):
 
         Read off the picture; ``loss_line(obj, to=...)`` evaluates it.
         """
+        if self.kind != "between two points" or self.a[-1] < 1.0:
+            return None
         row = self.loss[:, np.flatnonzero(self.b == 0.0)[0]]
-        if self.kind != "between two points" or not np.isfinite(row).all() or self.a[-1] < 1.0:
+        if not np.isfinite(row).all():
             return None
         t = np.linspace(0.0, 1.0, 51)
         uncertain = self.max_error * (self.scale.high - self.scale.low)

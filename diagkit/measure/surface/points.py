@@ -54,11 +54,11 @@ def evaluating(
         do not fight: with ``torch.set_num_threads(1)`` here the numbers are the same bits, else they agree to
         rounding. A process takes seconds to start, which pays where passes take long.
 
-    With several processes the model and the data are pickled once, and unpickled once by each worker, whatever
-    the number of calls; a worker forgets them half a minute after their last use. An error there is raised here,
-    as itself. Ctrl-C and a time budget end local processes; a cluster finishes the tasks it has begun. A
-    model on a GPU is copied to the same GPU by every process, each with a CUDA context of its own: that
-    seldom pays on one GPU, and may where each worker of a cluster has its own.
+    With several processes the model and the data are pickled once, and unpickled once by each worker, in
+    however many calls; a worker forgets them half a minute after their last use. An error there is raised
+    here, as itself. Ctrl-C and a time budget, looked at with every answer, end local processes; a cluster
+    finishes the tasks it has begun. A model on a GPU is copied to the same GPU by every process, each with a
+    CUDA context of its own: that seldom pays on one GPU, and may where each worker of a cluster has its own.
 
     Raises
     ------
