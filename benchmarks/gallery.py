@@ -1,9 +1,14 @@
-"""Render every picture from a few small problems: ``python benchmarks/gallery.py [folder]``."""
+"""Render every picture from a few small problems.
+
+    python benchmarks/gallery.py [folder [name ...]]
+
+Those of ``docs/surfaces.md``: ``python benchmarks/gallery.py docs/images plane_between surface_saddle``.
+"""
 
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import matplotlib
@@ -11,11 +16,12 @@ import matplotlib
 matplotlib.use("agg")
 
 import matplotlib.pyplot as plt
-import numpy as np
 import torch
 from sklearn.datasets import load_digits
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import diagkit as dk
+from benchmarks import gallery_surfaces
 from diagkit.plots import draw
 
 
@@ -56,33 +62,12 @@ def noisy_line() -> dk.Objective:
     return dk.Objective(model, torch.nn.MSELoss(), (X, X.sum(1, keepdim=True) + 1.0))
 
 
-def with_hole(plane: dk.PlaneSlice) -> dk.PlaneSlice:
-    """The plane as it looks where the loss overflows in one corner."""
-    a, b = np.meshgrid(plane.a, plane.b, indexing="ij")
-    hole = a / plane.a.max() + b / plane.b.max() > 1.1
-    return replace(plane, loss=np.where(hole, np.nan, plane.loss))
-
-
 def pictures() -> dict[str, tuple[object, dict[str, object]]]:
     saddle, good = zero_saddle(), trained()
     point = dk.classify_critical_point(saddle)
     escape = dk.escape_saddle(saddle, point)
-    extent = 1.25 * abs(escape.step)
-    plane = dk.loss_plane(saddle, "eigenvectors", extent=extent)
-    random = dk.loss_plane(good, extent=1.0)
-    line = dk.loss_line(saddle, escape.direction, extent=extent)
-    away = dk.loss_line(good, extent=2.0)
     noise, quiet = dk.gradient_noise(noisy_line()), dk.gradient_noise(saddle)
-    walk = np.array([[0.9, 0.9], [0.75, 0.6], [0.5, 0.45], [0.3, 0.2], [0.1, 0.12], [0.0, 0.0]])
     return {
-        "plane_saddle": (plane, {"escape": escape}),
-        "plane_trained_log": (random, {"path": walk, "path_label": "training"}),
-        "plane_not_finite": (with_hole(plane), {"cells": True}),
-        "plane_constant": (replace(plane, loss=np.full_like(plane.loss, 2.3)), {}),
-        "line_saddle": (line, {"curvature": escape.curvature}),
-        "line_trained": (away, {}),
-        "line_not_finite": (replace(away, loss=np.where(away.t > 1.4, np.inf, away.loss)), {}),
-        "line_two_points": (dk.loss_line(saddle, to=escape.theta, extent=1.5), {}),
         "eigenvalues_saddle": (dk.hessian_eigenvalues(saddle, 6, which="smallest"), {}),
         "eigenvalues_trained": (dk.hessian_eigenvalues(good, 8), {}),
         "critical_point_saddle": (point, {}),
@@ -102,14 +87,23 @@ def quadratic() -> tuple[torch.nn.Module, torch.nn.Module, tuple[torch.Tensor, t
     return model, torch.nn.MSELoss(), (torch.eye(2), torch.zeros(2, 1))
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, names: list[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for name, (result, options) in pictures().items():
-        drawn = draw(result, **options)
-        drawn.figure.savefig(folder / f"{name}.png", dpi=100)
+    found = {name: make for name, make in gallery_surfaces.PICTURES.items() if not names or name in names}
+    if set(names) - set(found) or not names:
+        others = pictures()
+        found |= {name: partial(others.__getitem__, name) for name in (names or others) if name not in found}
+    for name, make in found.items():
+        result, options = make()
+        first, *rest = result if isinstance(result, list) else [result]
+        drawn = draw(first, **options)
+        for line in rest:
+            draw(line, drawn.ax, **options)
+        drawn.figure.savefig(folder / f"{name}.png", dpi=100, metadata={"Software": None})
         plt.close(drawn.figure)
         print(f"{folder / name}.png: {drawn}")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "gallery"))
+    torch.set_num_threads(1)
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "gallery"), sys.argv[2:])

@@ -1,19 +1,16 @@
-"""Loss surfaces for the gallery: digits networks, and a few functions with a shape that is hard to draw."""
+"""Loss surfaces for the gallery: of digits networks, and of shapes that are hard to draw."""
 
 from __future__ import annotations
 
-import itertools
-import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import diagkit as dk
 from benchmarks.curvature.models import mlp
 from diagkit.clinic.digits import digits
@@ -159,6 +156,7 @@ PICTURES: dict[str, Callable[[], Picture]] = {
     "plane_wide": lambda: (dk.loss_plane(trained(), extent=4.0), {}),
     "plane_valley": lambda: (valley(), {}),
     "plane_not_finite": lambda: (overflowing(), {}),
+    "plane_constant": lambda: (replace(between(), loss=np.full((51, 51), 2.3), kind="given"), {}),
     "plane_between": lambda: (between(), {}),
     "plane_three_points": lambda: (dk.loss_plane(trained(0), to=[trained(1), trained(2)]), {}),
     "plane_trajectory": along_path,

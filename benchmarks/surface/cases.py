@@ -1,4 +1,4 @@
-"""The models of the curvature benchmark on a part of their data, planes through them, and the true picture."""
+"""The models of the curvature benchmark on a part of their data, planes through them, the true picture."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from scipy.interpolate import RectBivariateSpline
 import diagkit as dk
 from benchmarks.curvature.models import MODELS, Trained
 from diagkit.measure.surface.planes import eigenvector_plane, gradient_plane, random_plane
+from diagkit.measure.surface.refinement import Grid, refinements
 from diagkit.measure.surface.scale import BELOW, Scale
 
 RESOLUTION, TOL = 51, 0.01
@@ -105,6 +106,16 @@ class Errors:
         linear = replace(scale, floor=None).error(drawn[finite], true[finite])
         hidden = int(np.isfinite(drawn[~finite]).sum())
         return cls(float(linear.max(initial=0.0)), float(shown.max(initial=0.0)), scale.name, hidden)
+
+
+def refined(true: np.ndarray) -> Grid:
+    """What the refinement makes of a surface of which it is told one cell after the other."""
+
+    def evaluate(cells: np.ndarray) -> np.ndarray:
+        return true[cells[:, 0], cells[:, 1]]
+
+    *_, last = refinements(evaluate, true.shape, (len(true) // 2, len(true) // 2), TOL)
+    return last
 
 
 def in_hindsight(true: np.ndarray, tol: float = TOL) -> float:

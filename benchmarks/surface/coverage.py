@@ -2,8 +2,9 @@
 
 Each family is drawn many times. "True / stated" is the true largest error over the stated one: above 1 the
 statement was too good. Errors are those that the picture shows (of the logarithm too where it is
-logarithmic). "Hidden": surfaces with cells that are not finite and are drawn finite. The refinement sees
-nothing of a surface but the cells that it asks for.
+logarithmic), but for the column "linear": that counts the loss alone. "Hidden": surfaces with cells that are
+not finite and are drawn finite, which no error counts. The refinement sees nothing of a surface but the cells
+that it asks for.
 """
 
 from __future__ import annotations
@@ -18,16 +19,17 @@ import pandas as pd
 from benchmarks.surface.accuracy import assess
 from benchmarks.surface.cases import (
     BRUTE_FORCE,
-    RESOLUTION,
     TOL,
     Errors,
     Planes,
     eigenvector_planes,
     gradient_planes,
     random_planes,
+    refined,
 )
 from benchmarks.surface.families import FAMILIES
-from diagkit.measure.surface.refinement import Grid, refinements
+
+ROUNDING = 1e-9  # of the range: what a spline that is exact leaves
 
 # An MLP's pass takes half a millisecond: it can be drawn often.
 WIDE: tuple[Planes, ...] = (
@@ -42,17 +44,6 @@ WIDE: tuple[Planes, ...] = (
 )
 
 
-def refined(true: np.ndarray) -> Grid:
-    """What the refinement makes of a surface of which it is told one cell after the other."""
-
-    def evaluate(cells: np.ndarray) -> np.ndarray:
-        return true[cells[:, 0], cells[:, 1]]
-
-    centre = (RESOLUTION // 2, RESOLUTION // 2)
-    *_, last = refinements(evaluate, true.shape, centre, TOL)
-    return last
-
-
 def synthetic(draws: int) -> Iterator[dict[str, Any]]:
     for index, (name, family) in enumerate(FAMILIES.items()):
         for seed in range(draws):
@@ -63,6 +54,7 @@ def synthetic(draws: int) -> Iterator[dict[str, Any]]:
                 "family": name,
                 "seed": seed,
                 "passes": int(grid.evaluated.sum()),
+                "error": found.linear,
                 "error as shown": found.shown,
                 "stated": grid.max_error,
                 "hidden": found.hidden,
@@ -76,16 +68,17 @@ def real(model_seeds: Sequence[int]) -> Iterator[dict[str, Any]]:
         yield {"family": f"{row['model']}, {row['plane']}", **row}
 
 
-def run(draws: int, model_seeds: Sequence[int] = (0, 1, 2, 3)) -> pd.DataFrame:
-    columns = ["family", "seed", "passes", "error as shown", "stated", "hidden"]
+def run(draws: int, model_seeds: Sequence[int] = (0, 1)) -> pd.DataFrame:
+    columns = ["family", "model seed", "seed", "passes", "error", "error as shown", "stated", "hidden"]
     rows = [*real(model_seeds), *synthetic(draws)]
     return with_ratio(pd.DataFrame(rows)[columns])
 
 
 def with_ratio(frame: pd.DataFrame) -> pd.DataFrame:
-    """true / stated; 0 where every cell was computed."""
-    exact = frame["error as shown"] == 0.0
-    return frame.assign(ratio=(frame["error as shown"] / frame.stated).where(~exact, 0.0))
+    """true / stated, neither of them below rounding; 0 where every cell was computed."""
+    error, stated = frame["error as shown"], frame.stated
+    ratio = (error / stated.clip(lower=ROUNDING)).where(error > 0.0, 0.0)
+    return frame.assign(ratio=ratio, honest=error <= stated.clip(lower=ROUNDING))
 
 
 def summary(frame: pd.DataFrame, by: str = "family") -> pd.DataFrame:
@@ -99,8 +92,9 @@ def summary(frame: pd.DataFrame, by: str = "family") -> pd.DataFrame:
                 "passes, median": float(part.passes.median()),
                 "90 %": float(part.passes.quantile(0.9)),
                 "most": int(part.passes.max()),
+                "linear within 1 %": f"{(part.error <= TOL).mean():.0%}",
                 "within 1 %": f"{(error <= TOL).mean():.0%}",
-                "within stated": f"{(error <= part.stated).mean():.0%}",
+                "within stated": f"{part.honest.mean():.0%}",
                 "true / stated, median": float(part.ratio.median()),
                 "90 % ": float(part.ratio.quantile(0.9)),
                 "most ": float(part.ratio.max()),
@@ -114,5 +108,15 @@ def summary(frame: pd.DataFrame, by: str = "family") -> pd.DataFrame:
 
 def worst(frame: pd.DataFrame, count: int = 12) -> pd.DataFrame:
     """The surfaces whose true error is farthest above the stated one: the family's generator and its seed."""
-    columns = ["family", "seed", "passes", "error as shown", "stated", "ratio", "hidden"]
+    columns = [
+        "family",
+        "model seed",
+        "seed",
+        "passes",
+        "error",
+        "error as shown",
+        "stated",
+        "ratio",
+        "hidden",
+    ]
     return frame.nlargest(count, "ratio")[columns]

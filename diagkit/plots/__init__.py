@@ -2,10 +2,13 @@
 
 from diagkit.plots import runs  # noqa: F401  (registers the runs with draw)
 from diagkit.plots.annealing import draw_noise_annealing
+from diagkit.plots.batch_size import draw_arm_effects, draw_batch_sizes
 from diagkit.plots.certificate import draw_certificate, draw_symmetry
 from diagkit.plots.comparison import draw_paired_difference, draw_rate_difference, draw_verdict
 from diagkit.plots.cost import draw_cost
+from diagkit.plots.critical_batch_size import draw_critical_batch_size
 from diagkit.plots.density import draw_density
+from diagkit.plots.dependence import draw_dependence
 from diagkit.plots.drawing import Drawn, draw
 from diagkit.plots.eigenvalue_over_data import draw_eigenvalue_over_data
 from diagkit.plots.escape import draw_escape
@@ -17,43 +20,63 @@ from diagkit.plots.gradient_predictiveness import draw_gradient_predictiveness
 from diagkit.plots.history import draw_history, draw_training_run
 from diagkit.plots.layer_noise import draw_layer_noise
 from diagkit.plots.line import draw_line
+from diagkit.plots.loss_curve import draw_loss_curve
 from diagkit.plots.many_planes import draw_random_planes
 from diagkit.plots.mode_connection import draw_mode_connection
+from diagkit.plots.mode_losses import draw_mode_losses
 from diagkit.plots.modules import draw_modules
+from diagkit.plots.noise_escape import draw_noise_escape
+from diagkit.plots.normalization_study import draw_normalization_study
+from diagkit.plots.own_step import draw_mode_gap, draw_own_step
 from diagkit.plots.report import draw_report, render_png, surface_options
+from diagkit.plots.scaling_study import draw_feature_scaling_study
 from diagkit.plots.seed_runs import draw_seed_runs
 from diagkit.plots.sharpness import draw_sharpness, draw_sharpness_invariance
 from diagkit.plots.signal import draw_signal_propagation
 from diagkit.plots.spectrum import draw_critical_point, draw_eigenpairs
 from diagkit.plots.stability import draw_curvature_track, draw_stability
+from diagkit.plots.stable_rate import draw_stable_rate
 from diagkit.plots.style import styled
 from diagkit.plots.surface import draw_plane
 from diagkit.plots.surface_shift import draw_surface_shift
 from diagkit.plots.sweep import draw_sweep
 from diagkit.plots.trajectory import draw_trajectory
 from diagkit.plots.trial import draw_trial
+from diagkit.plots.unit_slopes import draw_unit_slopes
+from diagkit.plots.verdict_table import draw_verdict_table
 
 __all__ = [
     "Drawn",
     "draw",
+    "draw_arm_effects",
+    "draw_batch_sizes",
     "draw_certificate",
     "draw_cost",
+    "draw_critical_batch_size",
     "draw_critical_point",
     "draw_curvature_track",
     "draw_density",
+    "draw_dependence",
     "draw_eigenpairs",
     "draw_eigenvalue_over_data",
     "draw_escape",
     "draw_estimate",
+    "draw_feature_scaling_study",
     "draw_gauss_newton_split",
     "draw_gradient_noise",
     "draw_gradient_predictiveness",
     "draw_history",
     "draw_layer_noise",
     "draw_line",
+    "draw_loss_curve",
     "draw_mode_connection",
+    "draw_mode_gap",
+    "draw_mode_losses",
     "draw_modules",
     "draw_noise_annealing",
+    "draw_noise_escape",
+    "draw_normalization_study",
+    "draw_own_step",
     "draw_paired_difference",
     "draw_plane",
     "draw_random_planes",
@@ -65,13 +88,16 @@ __all__ = [
     "draw_sharpness_invariance",
     "draw_signal_propagation",
     "draw_stability",
+    "draw_stable_rate",
     "draw_surface_shift",
     "draw_sweep",
     "draw_symmetry",
     "draw_training_run",
     "draw_trajectory",
     "draw_trial",
+    "draw_unit_slopes",
     "draw_verdict",
+    "draw_verdict_table",
     "render_png",
     "styled",
     "surface_options",

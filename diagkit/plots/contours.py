@@ -48,7 +48,7 @@ def draw_contours(
         aspect = true_aspect(result)
         if ax is None and aspect:
             axes.figure.set_size_inches(*SIZE)  # type: ignore[union-attr]
-        axes.set_aspect(aspect or "auto")
+        axes.set_aspect(aspect or "auto", anchor="N")  # where there is room to spare, the upper border stays
         artists = _fill(result, axes, int(levels), colorbar)
         if cells:
             artists["cells"] = _cells(result, axes)
@@ -68,7 +68,9 @@ def draw_contours(
         label(axes, title=plane_words.title(result), x=x, y=y)
         handles = [h for h in axes.get_legend_handles_labels()[0] if h is not artists.get("unknown")]
         handles += [artists["unknown"]] if "unknown" in artists else []
-        artists["legend"] = legend_with_caption(axes, plane_words.how_sure(result), handles)
+        artists["legend"] = legend_with_caption(
+            axes, plane_words.how_sure(result, " (dots)" if cells else ""), handles
+        )
         return Drawn(axes, artists)
 
 
@@ -113,7 +115,9 @@ def _level_of_centre(result: PlaneSlice, ax: Axes, loss: Any, artists: dict[str,
         result.a, result.b, loss, levels=[here], colors="white", linewidths=2.2, linestyles="--"
     )
     lines.set_path_effects(outlined("black", 4.0))
-    ax.plot([], [], color="white", path_effects=outlined("black", 4.0), label="same loss as here", **SAME_LOSS)
+    ax.plot(
+        [], [], color="white", path_effects=outlined("black", 4.0), label="same loss as here", **SAME_LOSS
+    )
     artists["same_loss"] = lines
 
 
@@ -137,7 +141,7 @@ def _hatch(result: PlaneSlice, ax: Axes) -> Rectangle:
 def _cells(result: PlaneSlice, ax: Axes) -> Any:
     i, j = np.nonzero(result.evaluated)
     look: dict[str, Any] = {"s": 8, "color": "black", "edgecolors": "white", "linewidths": 0.4}
-    return ax.scatter(result.a[i], result.b[j], label="computed", **look)
+    return ax.scatter(result.a[i], result.b[j], **look)
 
 
 def _colorbar(ax: Axes, filled: Any, bands: Bands) -> Any:

@@ -27,8 +27,8 @@ class Bands:
 
         Example
         -------
-        >>> Bands.of(Scale.of(np.array([0.0, 0.01, 0.9])), 5).levels
-        array([0.01, 0.03, 0.1 , 0.3 , 1.  ])
+        >>> Bands.of(Scale.of(np.array([0.0, 0.01, 0.9])), 4).levels
+        array([0.01, 0.02, 0.05, 0.1 , 0.2 , 0.5 , 1.  ])
         """
         if scale.floor is None:
             return cls(linear_levels(scale.low, scale.high, count), False)
@@ -44,12 +44,12 @@ class Bands:
         kind = LogNorm if self.logarithmic else Normalize
         return kind(self.levels[0], self.levels[-1])
 
-    def clipped(self, loss: np.ndarray) -> np.ma.MaskedArray:
+    def clipped(self, loss: np.ndarray | float) -> np.ma.MaskedArray:
         """The loss, at least the lowest level; masked where it is not finite."""
         return np.ma.maximum(np.ma.masked_invalid(loss), self.levels[0])
 
-    def height(self, loss: np.ndarray) -> np.ndarray:
-        """Where a loss lies on an axis of this scale: itself, or its decimal logarithm; NaN where not finite."""
+    def height(self, loss: np.ndarray | float) -> np.ndarray:
+        """The loss on an axis of this scale: itself, or its decimal logarithm; NaN where not finite."""
         clipped = self.clipped(loss)
         return np.ma.filled(np.ma.log10(clipped) if self.logarithmic else clipped, np.nan)
 

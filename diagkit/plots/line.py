@@ -34,9 +34,9 @@ ONE_TITLE, SEVERAL_TITLE = "Loss along a line", "Loss along lines through the mo
 def draw_line(result: LineSlice, ax: Axes | None = None, *, name: str | None = None) -> Drawn:
     """The loss against the step t; several lines on one ``ax`` differ in colour, dashes and marker.
 
-    Where slope and curvature were measured (``parabola=True``): the parabola, dotted, in the shaded part within
-    10 % of its range of the loss, and what it foretells at its minimum beside the loss there. Between two
-    points: the barrier, from the chord up to the loss.
+    Where slope and curvature were measured (``parabola=True``): the parabola, dotted, shaded as far as it is
+    within 10 % of its own range of the loss, and what it foretells at its minimum beside the loss there.
+    Between two points: the barrier, from the chord up to the loss.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def _gaps(ax: Axes, result: LineSlice, gaps: np.ndarray) -> Any:
 
 def _here(ax: Axes, loss: float) -> dict[str, Any]:
     """A star where the model is, unless another line through it has drawn it."""
-    if any(line.get_gid() == HERE and np.isclose(line.get_ydata()[0], loss) for line in ax.lines):
+    if any(line.get_gid() == HERE and np.isclose(np.asarray(line.get_ydata())[0], loss) for line in ax.lines):
         return {}
     star = ax.plot(
         [0.0],

@@ -33,7 +33,9 @@ def draw_marks(ax: Axes, result: PlaneSlice) -> list[Any]:
     drawn = []
     for mark in result.marks:
         drawn.append(ax.plot([mark.a], [mark.b], zorder=6, **DIAMOND)[0])
-        _write(ax, result, mark.a, mark.b, plane_words.of_mark(mark), below=mark.b > np.mean(result.b[[0, -1]]))
+        _write(
+            ax, result, mark.a, mark.b, plane_words.of_mark(mark), below=mark.b > np.mean(result.b[[0, -1]])
+        )
     return drawn
 
 

@@ -85,8 +85,7 @@ def draw_path(ax: Axes, plane: PlaneSlice, way: np.ndarray, name: str, number: i
     """A line through the points with a mark at the start and a few arrow heads; the last one at the end."""
     color, dashes, marker = look_of(number)
     beyond = any(
-        (x < axis[0]).any() or (x > axis[-1]).any()
-        for x, axis in zip(way.T, (plane.a, plane.b), strict=True)
+        (x < axis[0]).any() or (x > axis[-1]).any() for x, axis in zip(way.T, (plane.a, plane.b), strict=True)
     )
     line = ax.plot(
         *way.T,

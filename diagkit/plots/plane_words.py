@@ -37,12 +37,12 @@ def barrier_words(result: PlaneSlice) -> list[str]:
     return [f"no barrier seen on the straight way (at most {short(high, 2)})"]
 
 
-def how_sure(result: PlaneSlice) -> list[str]:
-    """How many cells were computed, how far off the others may be, and where the shape is not the true one."""
+def how_sure(result: PlaneSlice, dots: str = "") -> list[str]:
+    """How many cells were computed, how far off the others may be, and whether distances are distorted."""
     computed, error = int(result.evaluated.sum()), result.max_error
-    phrases = [f"{computed} of {result.loss.size} cells computed"]
+    phrases = [f"{computed} of {result.loss.size} cells computed{dots}"]
     if computed == result.loss.size:
-        phrases = ["every cell computed"]
+        phrases = [f"every cell computed{dots}"]
     elif np.isfinite(error):
         size = f"at most about {short(100 * error, 2)}" if error > SURE else f"below {short(100 * SURE)}"
         phrases += [f"error {size} % of the range"]
@@ -66,6 +66,7 @@ def here(result: PlaneSlice) -> str:
 
 
 def of_mark(mark: MarkedLoss) -> str:
+    """Its name and its loss."""
     loss = f"loss {short(mark.loss)}" if np.isfinite(mark.loss) else "loss not finite"
     return f"{NAMES.get(mark.name, mark.name)}\n{loss}"
 

@@ -17,7 +17,9 @@ from diagkit.result import Result
 
 @draw.register
 def draw_report(result: Report, ax: Axes | None = None) -> Drawn:
-    """The surface around the point, with the way off a saddle, under the name of the cause."""
+    """The surface around the point, with the way off a saddle; of a log alone, the curve."""
+    if result.surface is None and result.curve is not None:
+        return draw(result.curve, ax)
     with styled(ax) as axes:
         if not axes.get_title():
             axes.set_title("The loss around this point")
@@ -41,7 +43,7 @@ def render_png(
     """A picture of the result as PNG, drawn on a figure of its own that no window or backend sees."""
     with look():
         figure = Figure(figsize=size, layout="constrained")
-        axes = figure.subplots()
+        axes = figure.add_subplot(projection="3d" if options.get("view") == "3d" else None)
         try:
             draw(result, axes, **options)
         except InputError as error:

@@ -71,7 +71,7 @@ def look() -> Iterator[None]:
 
 
 @contextmanager
-def styled(ax: Axes | None, projection: str | None = None) -> Iterator[Any]:
+def styled(ax: Axes | None, projection: str | None = None) -> Iterator[Axes]:
     """The axes to draw on, new ones if None, while our look is in force; the user's rcParams come back.
 
     A figure made here is closed again if drawing fails. ``projection`` is that of new axes.

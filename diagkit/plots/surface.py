@@ -22,30 +22,28 @@ def draw_plane(
 ) -> Drawn:
     """The loss over the plane (a, b), with a star where the model is and a diamond at other known points.
 
-    Under the picture stands how many cells were computed and how far off the others may be. Colours and heights
-    are logarithmic where the loss spans more than 30x (``result.scale``), and the label says so. The
-    picture has the shape of the plane, distances as in parameter space, where its directions are orthogonal;
-    where it has not, that is said. Drawn again on the same ``ax`` after ``ax.clear()``, for the stages of
-    ``refine_loss_plane``, everything else stays in its place.
+    Under the picture stands how many cells were computed and how far off the others may be. Colours and
+    heights are logarithmic where the loss spans more than 30x (``result.scale``), and their label says so.
+    Distances are those of parameter space where the directions are orthogonal; "not drawn to scale" is said
+    where not. On the same ``ax``, after ``ax.clear()``, the stages of ``refine_loss_plane`` can be drawn one
+    after the other: nothing else moves.
 
     Parameters
     ----------
-    view : "contours" or "3d". The latter needs axes with ``projection="3d"``, or none.
-    path : [n, 2], coordinates (a, b) of points on the way of an optimizer, or a dict of several, by name; each with
-        a colour, dashes and a mark at its start of its own, and arrows. In 3-D it is lifted onto the surface: what
-        it shows is the loss of the plane.
+    view : "contours", or "3d", a surface that can be turned; the latter on axes made with
+        ``projection="3d"``, or on new ones.
+    path : [n, 2], points (a, b) on the way of an optimizer, or a dict of several, by name. Each has its own
+        colour, dashes and mark at the start. In 3-D it lies on the surface, which is the loss of the plane
+        and not that of the points beside it.
     path_label : the name of a single path.
     levels : about so many bands of colour.
+    escape : of contours: an arrow from the star; its direction has to lie in the plane.
+    cells : of contours: dots where a cell was computed; the others are interpolated.
+    colorbar : of contours: False leaves it out.
 
-    With "contours": the dashed line joins the places with the loss of the star: on its one side the loss is lower.
-    Cells without a finite loss are hatched. Between two points the straight way is drawn, with its barrier.
-
-    escape : drawn as an arrow from the star; its direction has to lie in the plane.
-    cells : show with dots which cells were computed; the others are interpolated.
-    colorbar : False leaves it out.
-
-    With "3d": heights and colours both mean the loss, the floor shows its height lines. Cells without a finite
-    loss are left out.
+    The dashed contour joins the places with the loss of the star: on its one side the loss is lower. Cells
+    without a finite loss are hatched; the surface has holes there. Between two points the straight way is
+    drawn with its barrier.
 
     Raises
     ------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -27,8 +27,8 @@ SIZE = (8.0, 7.0)  # inches, of a figure made here
 UNTOUCHED = (30, -60)  # matplotlib's angles of view: nobody has turned the picture yet
 ELEVATION = 35.0
 ASIDE = 12.0  # degrees off the diagonal, so that no edge hides another
-FLOOR = 0.45  # of the height of the surface: how far below it the height lines are
-HEIGHT = 0.75  # of the box, in units of the longer side
+FLOOR = 0.6  # of the height of the surface: how far below it the height lines are
+HEIGHT = 0.8  # of the box, in units of the longer side
 ZOOM = 0.95
 PIECES = 400  # of a path, each lifted onto the surface
 MOST_TICKS = 6
@@ -51,9 +51,10 @@ def draw_surface_3d(
             allowed="axes of three dimensions, or none",
             write='figure.add_subplot(projection="3d")',
         )
-    with styled(ax, projection="3d") as axes:
+    with styled(ax, projection="3d") as new:
+        axes = cast(Axes3D, new)
         if ax is None:
-            axes.figure.set_size_inches(*SIZE)  # type: ignore[union-attr]
+            axes.figure.set_size_inches(*SIZE)
         axes.computed_zorder = False  # star and paths stay visible; the order is that of drawing
         artists: dict[str, Any] = {}
         if np.isfinite(result.loss).any():
@@ -95,9 +96,10 @@ def _surface(ax: Axes3D, result: PlaneSlice, bands: Bands) -> dict[str, Any]:
     ax.set_zticks(bands.height(ticks), labels=style.tick_names(ticks))
     if not ax.get_zlabel():
         ax.set_zlabel(bands.name, fontsize=style.LOOK["axes.labelsize"])
-    ax.tick_params("z", pad=8)
+    longest = max(map(len, style.tick_names(ticks)))  # numbers are centred at their place: keep clear of them
+    ax.tick_params("z", pad=2 + 3 * longest)
     ax.xaxis.labelpad = ax.yaxis.labelpad = 12
-    ax.zaxis.labelpad = 8 + 6 * max(map(len, style.tick_names(ticks)))  # clear of the longest number
+    ax.zaxis.labelpad = 8 + 7 * longest
     if (ax.elev, ax.azim) == UNTOUCHED:
         ax.view_init(ELEVATION, _azimuth(z))
     return artists
@@ -112,12 +114,11 @@ def _on_top(ax: Axes3D, result: PlaneSlice, bands: Bands, ways: dict[str, np.nda
     for number, (name, way) in enumerate(ways.items()):
         color, dashes, marker = look_of(number)
         points = in_pieces(way)
-        line = ax.plot(*points.T, heights(points), color=color, linestyle=dashes, linewidth=3.0, label=name)[0]
-        line.set(path_effects=outlined("white", 5.5), zorder=5)
+        look = {"color": color, "linestyle": dashes, "linewidth": 3.0, "path_effects": outlined("white", 5.5)}
+        line = ax.plot(*points.T, heights(points), label=name, zorder=5, **look)[0]
         ax.plot(*way[:1].T, heights(way[:1]), marker, color=color, markeredgecolor="white", zorder=6)
         artists["paths"].append(line)
-    floor = ax.get_zlim()[0]
-    here = float(heights([[0.0, 0.0]])[0])
+    floor, here = ax.get_zlim()[0], float(bands.height(plane_words.loss_here(result)))
     artists["here"] = ax.plot([0.0], [0.0], [here], label=plane_words.here(result), zorder=8, **STAR)[0]
     if np.isfinite(here):
         artists["plumb"] = ax.plot(
@@ -125,10 +126,12 @@ def _on_top(ax: Axes3D, result: PlaneSlice, bands: Bands, ways: dict[str, np.nda
         )[0]
     artists["marks"] = []
     for mark in result.marks:
-        z = float(heights([[mark.a, mark.b]])[0])
+        z = float(bands.height(mark.loss))
         artists["marks"].append(ax.plot([mark.a], [mark.b], [z], zorder=7, **DIAMOND)[0])
         words = plane_words.of_mark(mark)
-        ax.text(mark.a, mark.b, z, f"{words}\n", weight="bold", path_effects=outlined(), zorder=9, ha="center")
+        ax.text(
+            mark.a, mark.b, z, f"{words}\n", weight="bold", path_effects=outlined(), zorder=9, ha="center"
+        )
     return artists
 
 

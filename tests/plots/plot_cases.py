@@ -3,6 +3,11 @@
 import numpy as np
 import torch
 
+from diagkit.diagnosis.audit.dependence import Dependence
+from diagkit.diagnosis.layers import ModeLosses, UnitSlopes
+from diagkit.diagnosis.loss_curve import read_curve
+from diagkit.diagnosis.own_step.books import OwnStep, Tensors, Update
+from diagkit.diagnosis.own_step.mode_gap import ModeGap
 from diagkit.experiments import SeedRuns, judge, paired_difference, rate_difference, sweep
 from diagkit.measure import (
     CriticalPoint,
@@ -34,8 +39,11 @@ from diagkit.measure import (
 )
 from diagkit.measure.growth import growth
 from diagkit.measure.sharpness.normalized_layers import ScaleFree
+from diagkit.measure.surface.barrier import barrier
 from diagkit.measure.surface.plane_minimum import PlaneMinimum, nowhere
+from diagkit.measure.surface.plane_slice import MarkedLoss
 from diagkit.training import CurvatureTrack, History, fit_scaling, noise_annealing
+from plots.batch_size_cases import BATCH_SIZE_KINDS
 
 
 def plane(f=lambda a, b: b**2 - a**2, n=9, extent=2.0, **changes):
@@ -52,9 +60,40 @@ def plane(f=lambda a, b: b**2 - a**2, n=9, extent=2.0, **changes):
     return PlaneSlice(**(fields | changes))
 
 
+def between(height=1.0, **changes):
+    """From (0, 0) to (1, 0), both of loss 0.25, over a rise in the middle."""
+    a, b = np.linspace(-0.25, 1.25, 31), np.linspace(-0.75, 0.75, 31)
+    loss = 0.25 + 4 * height * np.clip(a * (1 - a), 0, None)[:, None] + b**2
+    fields = {"a": a, "b": np.where(np.abs(b) < 1e-9, 0.0, b), "loss": loss, "evaluated": loss > 0}
+    fields |= {"kind": "between two points", "marks": (MarkedLoss("other", 1.0, 0.0, 0.25),)}
+    return plane(**(fields | changes))
+
+
 def line(loss=lambda t: 1 - t**2, n=11, **changes):
     t = np.linspace(-1, 1, n)
     return LineSlice(**({"t": t, "loss": loss(t), "direction": np.eye(4)[0], "kind": "given"} | changes))
+
+
+def straight_way(loss=lambda t: 0.5 + 4 * t * (1 - t), n=11, **changes):
+    t = np.linspace(0, 1, n)
+    found = barrier(t, loss(t), rounding=1e-9)
+    fields = {"kind": "between two points", "barrier": found.height, "barrier_at": found.at}
+    fields |= {"t": t, "loss": loss(t), "direction": np.eye(4)[0], "barrier_interval": found.interval}
+    return LineSlice(**(fields | changes))
+
+
+def unit_slopes(stuck=(0.1, 1.0, 0.6), shut=(0.05, 1.0, 0.0), kinds=("relu", "relu", "tanh"), **changes):
+    fields = {"names": tuple(f"body.{2 * i}" for i in range(len(stuck))), "kinds": kinds}
+    fields |= {"num_units": np.full(len(stuck), 32), "slopes": 0.5 * (1 - np.array(stuck))}
+    fields |= {"shut": np.array(shut), "stuck": np.array(stuck), "num_examples": 256}
+    return UnitSlopes(**(fields | changes))
+
+
+def mode_losses(batch=0.02, dropout=0.9, **changes):
+    wave = 1 + 0.1 * np.sin(np.arange(6))
+    fields = {"sizes": np.full(6, 32), "evaluation": 0.6 * wave, "batch_statistics": batch * wave}
+    fields |= {"dropout": dropout * wave, "both": 0.3 * wave}
+    return ModeLosses(**(fields | changes))
 
 
 def pairs(values, which="smallest", residual=1e-6, **changes):
@@ -463,7 +502,44 @@ def many_planes(convex=(True, False, True), lowest=-1.0, **changes):
     return RandomPlanes(**(fields | changes))
 
 
+def dependence(n=8, one_way=True):
+    rows, columns = np.indices((n, n))
+    change = np.where(rows > columns if one_way else rows == columns, 0.1, 0.0) + 0.5 * np.eye(n)
+    return Dependence(change=change, over="examples", slack=1e-4)
+
+
+def dependence_of_positions(n=16):
+    change = np.where(np.tri(n, k=1), 0.3, 0.0)
+    change[:, 2::3] = np.nan
+    return Dependence(change=change, over="positions", slack=1e-4)
+
+
+def own_step(gone=False, **changes):
+    """Four updates; with ``gone`` the optimizer saw no gradient."""
+    sizes = [{"w": 3.0}, {"w": 2.5}, {"w": 2.8}, {"w": 2.2}]
+    updates = [
+        Update(
+            i,
+            0.1,
+            False,
+            Tensors(size, {"w": 0.0 if gone else size["w"]}, {"w": 0.0 if gone else 0.1 * size["w"]}),
+        )
+        for i, size in enumerate(sizes)
+    ]
+    return OwnStep(**({"calls": 4, "updates": tuple(updates)} | changes))
+
+
+def mode_gap(logged):
+    wave = 0.1 * np.sin(np.arange(24))
+    return ModeGap(training=2.0 + wave, evaluation=1.0 + wave, logged=logged + wave)
+
+
 EVERY_KIND = {
+    **BATCH_SIZE_KINDS,
+    "own step": own_step(),
+    "own step, gradients gone": own_step(gone=True),
+    "own step, an error": own_step(updates=(), calls=0, error="ValueError: no such key"),
+    "mode gap": mode_gap(1.0),
     "sweep": sweep_result(),
     "paired difference": paired(),
     "rate difference": rates(),
@@ -473,7 +549,13 @@ EVERY_KIND = {
     "symmetry": symmetry(),
     "eigenvalue over data": over_data(),
     "plane": plane(),
+    "plane between two points": between(),
+    "dependence": dependence(),
+    "dependence, none": dependence(one_way=False),
+    "dependence of positions": dependence_of_positions(),
     "line": line(),
+    "line with its parabola": line(slope=0.5, curvature=-2.0),
+    "line between two points": straight_way(),
     "eigenpairs": pairs([-1.0, 0.5]),
     "critical point": point(),
     "escape": escape(),
@@ -501,6 +583,11 @@ EVERY_KIND = {
     "signal propagation": signal(),
     "signal propagation, many layers": signal(0.1, 12, dead=0.25),
     "signal propagation, one layer": signal(layers=1),
+    "unit slopes": unit_slopes(),
+    "unit slopes, none": unit_slopes((), (), ()),
+    "unit slopes, alive": unit_slopes((0.1,), (0.0,), ("sigmoid",)),
+    "mode losses": mode_losses(),
+    "mode losses, no dropout": mode_losses(dropout=np.nan),
     "feature scaling": fit_scaling(np.random.default_rng(0).normal(5.0, 2.0, (20, 3)), "z-score"),
     "feature scaling, constant": fit_scaling(np.ones((4, 12)), "none"),
     "noise of layers": noise_of_layers(),
@@ -510,4 +597,7 @@ EVERY_KIND = {
     "noise annealing": noise_annealing(0.5, 0.275, 100),
     "noise annealing, constant": noise_annealing(0.5, 0.0, 1),
     "history": History.from_dict({"loss": [2.0, 1.0, 0.5]}),
+    "loss curve, falling": read_curve(History.from_dict({"loss": np.linspace(2.0, 1.0, 40)})),
+    "loss curve, flat": read_curve(History.from_dict({"loss": [2.0 - 0.1 * min(t, 15) for t in range(60)]})),
+    "loss curve, too short": read_curve(History.from_dict({"loss": [2.0, 1.0, 0.5]})),
 }

@@ -1,18 +1,24 @@
 from dataclasses import replace
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import torch
 from matplotlib.colors import LogNorm
 
+import diagkit as dk
 from diagkit.errors import InputError
 from diagkit.plots import draw
-from diagkit.plots.levels import linear_levels, log_levels
-from diagkit.plots.plane_paths import escape_path
-from plots.plot_cases import escape, plane
+from diagkit.plots.plane_axes import MEANINGS, true_aspect
+from plots.plot_cases import between, plane
 
 
 def legend(drawn):
     return [text.get_text() for text in drawn.artists["legend"].get_texts()]
+
+
+def caption(drawn):
+    return drawn.artists["legend"].get_title().get_text().replace("\n", " ")
 
 
 def test_a_runs_to_the_right_and_b_upwards(ax):
@@ -20,8 +26,8 @@ def test_a_runs_to_the_right_and_b_upwards(ax):
     bands = drawn.artists["bands"]
     vertices = np.vstack([path.vertices for path in bands.get_paths() if len(path.vertices)][-1:])
     assert vertices[:, 0].mean() > 0.5, "the highest band lies where a is large"
-    assert ax.get_xlabel().startswith("a: step along the lowest curvature")
-    assert ax.get_ylabel().startswith("b: step along the highest curvature")
+    assert ax.get_xlabel().startswith("a: lowest curvature")
+    assert ax.get_ylabel().startswith("b: highest curvature")
 
 
 def test_the_centre_is_marked_and_its_level_drawn(ax):
@@ -78,6 +84,20 @@ def test_a_wide_range_gets_log_levels_and_says_so(ax):
     assert drawn.artists["colorbar"].ax.get_ylabel() == "loss (log scale)"
 
 
+@pytest.mark.parametrize("low", [1 / 29, 1 / 31])
+def test_the_scale_is_that_of_the_result(ax, low):
+    result = plane(lambda a, b: low + (1 - low) * (a**2 + b**2) / 8)
+    logarithmic = isinstance(draw(result, ax).artists["bands"].norm, LogNorm)
+    assert logarithmic == (result.scale.name == "log") == (low < 1 / 30)
+
+
+def test_forty_decades_are_not_cut(ax):
+    bands = draw(plane(lambda a, b: 10.0 ** (10 * (a + b))), ax).artists["bands"]
+    assert bands.levels[0] <= 1e-40
+    assert bands.levels[-1] >= 1e40
+    assert len(bands.levels) < 30
+
+
 def test_exact_zeros_do_not_break_the_log_scale(ax):
     bands = draw(plane(lambda a, b: (a**2 + b**2) ** 3), ax).artists["bands"]
     assert isinstance(bands.norm, LogNorm)
@@ -94,68 +114,127 @@ def test_a_narrow_range_and_one_with_negative_values_stay_linear(ax, f):
 def test_cells_option_shows_what_was_computed(ax):
     some = plane()
     some.evaluated[1::2] = False
-    assert len(draw(some, ax, cells=True).artists["cells"].get_offsets()) == some.evaluated.sum()
+    drawn = draw(some, ax, cells=True)
+    assert len(drawn.artists["cells"].get_offsets()) == some.evaluated.sum()
+    assert "45 of 81 cells computed (dots)" in caption(drawn)
     assert "cells" not in draw(some, ax).artists
 
 
-def test_a_path_is_drawn_with_arrows(ax):
-    path = [[1.0, 1.0], [0.5, 0.2], [0.0, 0.0]]
-    drawn = draw(plane(), ax, path=path, path_label="training")
-    assert drawn.artists["path"].get_xydata().tolist() == path
-    assert "training" in legend(drawn)
-    assert len(ax.texts) == 2, "one arrow for each move"
+def test_how_sure_is_said(ax):
+    some = replace(plane(), max_error=0.00712)
+    assert caption(draw(some, ax)) == "every cell computed"
+    some.evaluated[1::2] = False
+    assert caption(draw(some, ax)) == "45 of 81 cells computed, error at most about 0.71 % of the range"
+    assert "error below 0.01 %" in caption(draw(replace(some, max_error=1e-7), ax))
+    assert caption(draw(replace(some, max_error=np.nan), ax)) == "45 of 81 cells computed"
 
 
-@pytest.mark.parametrize("path", [[1.0, 2.0], [[1.0, np.nan]], np.zeros((0, 2)), np.zeros((2, 3))])
-def test_a_bad_path_is_refused(path):
-    with pytest.raises(InputError, match="path"):
-        draw(plane(), path=path)
+def test_a_caption_is_broken_where_the_axes_are_narrow():
+    some = replace(plane(), max_error=0.00712)
+    some.evaluated[1::2] = False
+    _, (left, _) = plt.subplots(1, 2, figsize=(10, 5))
+    lines = draw(some, left).artists["legend"].get_title().get_text().splitlines()
+    assert lines == ["45 of 81 cells computed,", "error at most about 0.71 % of the range"]
+
+
+@pytest.mark.parametrize("kind", MEANINGS)
+def test_every_kind_of_plane_says_what_a_step_means(ax, kind):
+    draw(plane(kind=kind), ax)
+    for name in (ax.get_xlabel(), ax.get_ylabel()):
+        assert "(" in name, "a unit, or where 0 and 1 are"
+
+
+def test_given_directions_are_named_with_their_lengths(ax):
+    draw(plane(kind="given", directions=np.diag([1.0, 2.5])), ax)
+    assert ax.get_xlabel() == "a: direction 1 (in units of θ)"
+    assert ax.get_ylabel() == "b: direction 2\n(1 = 2.5 in units of θ)"
+
+
+def test_known_kinds_are_those_of_the_measurements():
+    net = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Tanh(), torch.nn.Linear(2, 1)).double()
+    obj = dk.Objective(net, torch.nn.MSELoss(), (torch.eye(2), torch.ones(2, 1)))
+    other, third = (obj.theta + torch.randn(obj.num_params) for _ in range(2))
+    planes = [dk.loss_plane(obj, kind, resolution=3) for kind in ("random", "eigenvectors", "gradient")]
+    planes += [dk.loss_plane(obj, to=to, resolution=3) for to in (other, [other, third])]
+    planes += [dk.loss_plane(obj, dk.trajectory_plane(obj, [other, third, obj.theta]), resolution=3)]
+    planes += [dk.loss_plane(obj, dk.connect_modes(obj, other, steps=2), resolution=3)]
+    assert len({result.kind for result in planes} & set(MEANINGS)) == 7
+
+
+@pytest.mark.parametrize(
+    ("directions", "aspect"),
+    [(np.eye(2), 1.0), (np.diag([2.0, 3.0]), 1.5), ([[1, 0], [1, 1]], None), (np.diag([1.0, 9.0]), None)],
+)
+def test_distances_are_true_where_they_can_be(ax, directions, aspect):
+    result = plane(directions=np.array(directions, dtype=float))
+    assert true_aspect(result) == aspect
+    drawn = draw(result, ax)
+    assert ax.get_aspect() == (aspect or "auto")
+    assert ("not drawn to scale" in caption(drawn)) == (aspect is None)
+    if aspect:
+        ax.figure.canvas.draw()
+        a, b = ax.transData.transform([[1.0, 0.0], [0.0, 1.0]]) - ax.transData.transform([0.0, 0.0])
+        assert b[1] / a[0] == pytest.approx(aspect)
+
+
+def test_marks_are_named_with_their_losses(ax):
+    drawn = draw(between(), ax)
+    assert [mark.get_xydata().tolist() for mark in drawn.artists["marks"]] == [[[1.0, 0.0]]]
+    assert "other point\nloss 0.25" in [text.get_text() for text in ax.texts]
+
+
+def test_the_barrier_is_said_where_two_points_are_joined(ax):
+    result = between(height=2.0)
+    drawn = draw(result, ax)
+    assert drawn.artists["straight_way"].get_xydata().tolist() == [[0.0, 0.0], [1.0, 0.0]]
+    assert drawn.artists["barrier"].get_xydata()[0] == pytest.approx([0.5, 0.0], abs=0.03)
+    assert ax.get_title().splitlines()[1] == "barrier on the straight way: 2"
+
+
+@pytest.mark.parametrize(("height", "error"), [(0.0, 0.0), (0.1, 0.5)])
+def test_no_barrier_is_claimed_within_the_error(ax, height, error):
+    drawn = draw(between(height=height, max_error=error), ax)
+    assert "barrier" not in drawn.artists
+    assert "no barrier seen" in ax.get_title()
+
+
+@pytest.mark.parametrize("width", [5.0, 8.0])
+def test_a_contour_that_comes_or_goes_moves_nothing(width):
+    figure, axes = plt.subplots(layout="constrained", figsize=(width, 5.0))
+    boxes = []
+    for result in (plane(), plane(lambda a, b: a**2 + b**2)):  # only a saddle has a line of the same loss
+        axes.clear()
+        draw(result, axes, cells=True)
+        for _ in range(
+            2
+        ):  # matplotlib settles the first layout of a picture in true shape at the second time
+            figure.canvas.draw()
+        boxes.append(axes.get_window_extent().bounds)
+    np.testing.assert_allclose(*boxes, atol=1.0)  # pixels
+
+
+def test_stages_follow_each_other_on_the_same_axes():
+    net = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Tanh(), torch.nn.Linear(8, 1))
+    torch.manual_seed(0)
+    obj = dk.Objective(net, torch.nn.MSELoss(), (torch.randn(16, 4), torch.randn(16, 1)))
+    figure, axes = plt.subplots(layout="constrained")
+    boxes, bars, titles = [], [], []
+    stages = list(dk.refine_loss_plane(obj, extent=3.0))
+    for stage in (stages[0], stages[2], stages[-1]):
+        axes.clear()
+        drawn = draw(stage, axes)
+        figure.canvas.draw()
+        boxes.append(axes.get_window_extent().bounds)
+        bars.append(drawn.artists["colorbar"].ax.get_window_extent().bounds)
+        titles.append(axes.get_title())
+        assert figure.axes == [axes], "no bar is left over"
+    np.testing.assert_allclose(boxes, boxes[-1:] * len(boxes), atol=1.0)  # pixels
+    np.testing.assert_allclose(bars, bars[-1:] * len(bars), atol=1.0)
+    assert "partial" in titles[0]
+    assert "partial" not in titles[-1]
 
 
 @pytest.mark.parametrize("levels", [1, 2.5, True])
 def test_bad_levels_are_refused(levels):
     with pytest.raises(InputError, match="levels"):
         draw(plane(), levels=levels)
-
-
-@pytest.mark.parametrize(("direction", "end"), [([1, 0, 0, 0], -1.5), ([-1, 0, 0, 0], 1.5)])
-def test_the_escape_follows_the_sign_of_the_eigenvector(ax, direction, end):
-    drawn = draw(plane(), ax, escape=escape(direction=direction))
-    np.testing.assert_allclose(drawn.artists["escape"].get_xydata(), [[0, 0], [end, 0]], atol=1e-12)
-
-
-def test_an_escape_beyond_the_border_is_cut_there():
-    way = escape_path(plane(), escape(step=-5.0))
-    np.testing.assert_allclose(way.ends[1], [-2.0, 0.0], atol=1e-12)
-    assert "outside" in way.name
-
-
-def test_an_escape_out_of_the_plane_is_refused():
-    with pytest.raises(InputError, match="0 % of its step"):
-        draw(plane(), escape=escape(direction=[0, 0, 1, 0]))
-    with pytest.raises(InputError, match="5 parameters"):
-        draw(plane(), escape=escape(direction=np.eye(5)[0]))
-
-
-def test_no_escape_is_named(ax):
-    assert "no escape found" in legend(draw(plane(), ax, escape=escape(step=0.0, escaped=False)))
-
-
-@pytest.mark.parametrize(
-    ("low", "high"), [(0.0, 1.0), (1.83, 5.1), (-3.0, 1e-9), (2.0, 2.0 + 1e-9), (1e-20, 3e-20)]
-)
-def test_linear_levels_enclose_the_range(low, high):
-    levels = linear_levels(low, high, 12)
-    assert levels[0] <= low < high <= levels[-1]
-    assert (np.diff(levels) > 0).all()
-    assert 4 <= len(levels) <= 15
-
-
-@pytest.mark.parametrize(
-    ("low", "high"), [(1.0, 31.0), (0.02, 2.0), (1e-12, 1.0), (3e-7, 5e200), (1e-3, 1e-1)]
-)
-def test_log_levels_enclose_the_range(low, high):
-    levels = log_levels(low, high, 9)
-    assert levels[0] <= low < high <= levels[-1]
-    assert (np.diff(levels) > 0).all()
-    assert 3 <= len(levels) <= 16

@@ -49,8 +49,9 @@ def refinements(
 
     The first cells are 5 x 5 Chebyshev nodes with the centre. Then, in rounds: half of the new cells lie
     where the prediction is in most doubt, half where the evaluated ones are farthest, so that nothing is
-    overlooked because it was once thought smooth. Around cells that are not finite, all are evaluated:
-    nothing is interpolated across a border that is not known.
+    overlooked because it was once thought smooth. On a logarithmic picture the cell foretold to be the lowest
+    comes first: its colour, and the range of all colours, hang on it. Around cells that are not finite, all
+    are evaluated: nothing is interpolated across a border that is not known.
     """
     work = _Work(evaluate, shape)
     if tol is None or work.size <= SMALL:
@@ -63,11 +64,12 @@ def refinements(
         if work.interrupted or work.done.all():
             break
         prediction = work.predict()
-        good = prediction.exists and work.max_error(prediction) <= tol
-        yield work.stage(prediction, final=good)
-        if good:
+        good, lower = prediction.exists and work.max_error(prediction) <= tol, work.below(prediction)
+        final = good and not lower.size
+        yield work.stage(prediction, final=final)
+        if final:
             return
-        work.check(prediction, _next_cells(work, prediction))
+        work.check(prediction, lower if good else np.union1d(lower, _next_cells(work, prediction)))
     yield work.stage(work.predict() if work.interrupted else None, final=True)
 
 
@@ -108,7 +110,8 @@ class _Work:
             self.held_out = np.inf
         elif taken.size:
             errors = Scale.of(self.loss[self.known]).error(prediction.loss[taken], self.loss[taken])
-            self.held_out = float(errors.max())
+            kept = self.held_out if taken.size < LEAST else 0.0  # a few cells do not replace a whole round
+            self.held_out = max(kept, float(errors.max()))
 
     def surround(self) -> None:
         """Evaluate the neighbours of cells that are not finite, until the border is closed."""
@@ -124,6 +127,19 @@ class _Work:
 
     def max_error(self, prediction: Prediction) -> float:
         return SAFETY * max(self.held_out, float(prediction.error[~self.done].max(initial=0.0)))
+
+    def below(self, prediction: Prediction) -> np.ndarray:
+        """The cell [1] foretold to lie below all evaluated ones, where the picture is logarithmic down there.
+
+        Empty where there is none.
+        """
+        left, known = np.flatnonzero(~self.done), self.loss[self.known]
+        if not (prediction.exists and left.size and known.min() > 0):
+            return left[:0]
+        lowest = left[[int(np.argmin(prediction.loss[left]))]]
+        foretold = float(prediction.loss[lowest][0])
+        is_log = foretold <= 0 or Scale.of(np.append(known, foretold)).floor is not None
+        return lowest if foretold < known.min() and is_log else left[:0]
 
     def stage(self, prediction: Prediction | None, *, final: bool) -> Grid:
         done, loss, error = self.done.reshape(self.shape), self.loss, float("nan")
