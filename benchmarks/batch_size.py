@@ -111,9 +111,8 @@ def digits_study(chosen: Any, train: Any, test: Any, folder: Path | None) -> Non
     show_study(study, COLUMNS)
     work = float(sum(one.frame["seconds"].sum() for one in (study.training, study.measured, study.costs)))
     print(f"Time: {wall:.0f} s of wall time; all runs and measurements together {work:.0f} s;")
-    print(
-        f"{cpu:.0f} s of processor time in this process. 20 seeds: {study.estimate(range(20), chosen.jobs)}.\n"
-    )
+    more = study.estimate(range(20), chosen.jobs)
+    print(f"{cpu:.0f} s of processor time in this process. For 20 seeds {more} more.\n")
     head("B", "ms per step", "s per epoch", "examples per second", "memory, MiB")
     for one in study.frame.drop_duplicates("batch_size").itertuples():
         price = 1e3 * one.seconds_per_step, one.seconds_per_epoch, one.examples_per_second, one.memory_mib

@@ -5,16 +5,31 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from diagkit.diagnosis import Finding, Report, Trial, diagnose
+from diagkit.diagnosis import Finding, LossCurve, Report, Trial, diagnose, diagnose_history
 from diagkit.errors import DiagkitError, InputError, MissingPackageError, NonFiniteError, RankError
 from diagkit.experiments import (
+    BatchSizeStudy,
+    CriticalBatchSize,
+    EscapeTask,
+    FeatureScalingStudy,
+    NoiseEscapeStudy,
+    Normalization,
+    NormalizationStudy,
     Outcome,
     PairedDifference,
     RateDifference,
     SeedRuns,
+    StableRate,
     Sweep,
+    TrainingPlan,
     Verdict,
+    compare_batch_sizes,
+    critical_batch_size,
+    feature_scaling_study,
     judge,
+    largest_stable_rate,
+    noise_escape_study,
+    normalization_study,
     paired_difference,
     rate_difference,
     sweep,
@@ -99,7 +114,9 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BatchRenorm",
+    "BatchSizeStudy",
     "CostEstimate",
+    "CriticalBatchSize",
     "CriticalPoint",
     "CurvatureCertificate",
     "CurvatureTrack",
@@ -108,7 +125,9 @@ __all__ = [
     "Eigenpairs",
     "EigenvalueOverData",
     "Escape",
+    "EscapeTask",
     "Estimate",
+    "FeatureScalingStudy",
     "Finding",
     "GaussNewtonSplit",
     "GradientNoise",
@@ -118,11 +137,15 @@ __all__ = [
     "InputError",
     "LayerNoise",
     "LineSlice",
+    "LossCurve",
     "MissingPackageError",
     "ModeConnection",
     "ModuleCurvature",
     "NoiseAnnealing",
+    "NoiseEscapeStudy",
     "NonFiniteError",
+    "Normalization",
+    "NormalizationStudy",
     "Objective",
     "Outcome",
     "PairedDifference",
@@ -140,9 +163,11 @@ __all__ = [
     "SignalPropagation",
     "SpectralDensity",
     "Stability",
+    "StableRate",
     "SurfaceShift",
     "Sweep",
     "SymmetryCheck",
+    "TrainingPlan",
     "TrainingRun",
     "TrajectoryPlane",
     "TrajectoryRecorder",
@@ -152,11 +177,15 @@ __all__ = [
     "certify_no_curvature_below",
     "check_symmetry",
     "classify_critical_point",
+    "compare_batch_sizes",
     "connect_modes",
+    "critical_batch_size",
     "diagnose",
+    "diagnose_history",
     "eigenvalue_over_data",
     "escape_saddle",
     "estimate_cost",
+    "feature_scaling_study",
     "find_critical_point",
     "fit_scaling",
     "gauss_newton_split",
@@ -167,10 +196,13 @@ __all__ = [
     "hessian_eigenvalues",
     "hessian_trace",
     "judge",
+    "largest_stable_rate",
     "layer_noise",
     "loss_line",
     "loss_plane",
     "noise_annealing",
+    "noise_escape_study",
+    "normalization_study",
     "paired_difference",
     "products_needed",
     "random_planes",
@@ -193,7 +225,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """``dk.clinic``, ``dk.plots`` and ``dk.widgets`` are loaded when they are first used."""
-    if name in ("clinic", "plots", "widgets"):
+    """``dk.clinic``, ``.integrations``, ``.plots`` and ``.widgets`` are loaded when they are first used."""
+    if name in ("clinic", "integrations", "plots", "widgets"):
         return importlib.import_module(f"diagkit.{name}")
     raise AttributeError(f"module 'diagkit' has no attribute {name!r}")

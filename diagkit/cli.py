@@ -1,4 +1,4 @@
-"""The command line: ``diagkit lab`` opens the notebooks."""
+"""The command line: ``diagkit triage`` reads a log, ``diagkit lab`` opens the notebooks."""
 
 from __future__ import annotations
 
@@ -94,18 +94,49 @@ def _attend(process: subprocess.Popen[bytes]) -> int:
         signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
+def triage(options: argparse.Namespace) -> int:
+    """What a log says; the status is 0 where nothing is wrong and 1 where something is, or cannot be told."""
+    report = diagkit.diagnose_history(options.path)
+    if options.html is not None:
+        options.html.write_text(report.to_page(), encoding="utf-8")
+    if options.json:
+        print(report.to_json())
+    elif options.markdown:
+        print(report.to_markdown(), end="")
+    else:
+        report.print()
+    return 0 if report.is_well else 1
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="diagkit", description="Why did my loss stop falling?")
     parser.add_argument("--version", action="version", version=f"diagkit {diagkit.__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("lab", help="open the notebooks in JupyterLab (further options go to JupyterLab)")
+    reading = commands.add_parser(
+        "triage",
+        help="say what the log of a run shows",
+        description="Say what the log of a run shows. Exit status: 0 nothing is wrong, 1 a fault or "
+        "undecided, 2 the log could not be read.",
+    )
+    reading.add_argument(
+        "path",
+        type=Path,
+        help="a log file or run folder: TensorBoard, CSV, JSON lines, trainer_state.json, metrics.csv",
+    )
+    shape = reading.add_mutually_exclusive_group()
+    shape.add_argument("--json", action="store_true", help="print the report as JSON")
+    shape.add_argument("--markdown", action="store_true", help="print the report as Markdown")
+    reading.add_argument("--html", type=Path, metavar="FILE", help="also write the report as one HTML file")
     known, extra = parser.parse_known_args(argv)
+    if known.command == "triage" and extra:
+        reading.error(f"unrecognized arguments: {' '.join(extra)}")
     if extra and extra[0] == "--":
         extra = extra[1:]
     try:
-        return {"lab": lab}[known.command](extra)
-    except DiagkitError as error:
+        return lab(extra) if known.command == "lab" else triage(known)
+    except (DiagkitError, OSError) as error:
         print(f"diagkit: {error}", file=sys.stderr)
         return 2
 

@@ -23,6 +23,10 @@ class InputError(DiagkitError, ValueError):
         super().__init__(f"{text}; write: {write}" if write else text)
 
 
+class NoGradientError(InputError):
+    """A loss that no parameter reaches by a differentiable path."""
+
+
 class NonFiniteError(DiagkitError, ArithmeticError):
     """NaN or Inf where a measurement needs numbers; the text names the first place."""
 

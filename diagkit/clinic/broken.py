@@ -76,7 +76,7 @@ def frozen_body(seed: int) -> dict[str, Any]:
     return trained(model, CE, digits(), adam, seed=seed, epochs=10)
 
 
-@admit("stale-optimizer", "parameters-not-trained", half="held-out")
+@admit("stale-optimizer", "optimizer-stale-params", half="held-out", also=("parameters-not-trained",))
 def stale_optimizer(seed: int) -> dict[str, Any]:
     """The model was built again after its optimizer: the steps went to the old parameters."""
     old, model = mlp(13, 16, 3, seed=seed + 1), mlp(13, 16, 3, seed=seed)

@@ -26,10 +26,11 @@ class Patient:
     also : further ids that are right as well, such as a consequence of the cause.
     story : one or two sentences: what was done.
     half : "development" or "held-out"; rules are made on the first and judged on the second.
-    data : (X, y) tensors, or a list of batches where ``step`` is given.
+    data : (X, y) tensors, or a list of batches where ``step`` is given. val_data : likewise, or None.
     batch_size : of the training run; ``loader`` cuts the data so.
     optimizer, history : in the state in which the run ended; None where there was none.
-    step : ``step(model, batch)`` -> loss, in place of ``loss_fn``.
+    step : ``step(model, batch)`` -> loss, in place of ``loss_fn``. train_step : the loop's own, on this model
+        and optimizer. scheduler : of the learning rate.
     """
 
     name: str
@@ -43,6 +44,9 @@ class Patient:
     optimizer: torch.optim.Optimizer | None = None
     history: History | None = None
     step: Callable[[nn.Module, Any], Tensor] | None = None
+    train_step: Callable[[Any], Any] | None = None
+    scheduler: Any = None
+    val_data: Any = None
     also: tuple[str, ...] = ()
     seed: int = 0
 
@@ -53,8 +57,8 @@ class Patient:
 
     @property
     def loader(self) -> Any:
-        """The data as the training loop saw them: shuffled minibatches."""
-        if self.step is not None:
+        """The data as the training loop saw them: shuffled minibatches, unless they came cut."""
+        if not isinstance(self.data, tuple):
             return self.data
         generator = torch.Generator().manual_seed(self.seed)
         return DataLoader(
@@ -74,6 +78,9 @@ class Patient:
             "optimizer": self.optimizer,
             "history": self.history,
             "step": self.step,
+            "train_step": self.train_step,
+            "scheduler": self.scheduler,
+            "val_data": self.val_data,
         }
 
     def __repr__(self) -> str:

@@ -90,7 +90,7 @@ def constant_filters(seed: int) -> dict[str, Any]:
     return trained(model, CE, digits(images=True), sgd, seed=seed, epochs=4)
 
 
-@admit("dead-units", "gradient-flat")
+@admit("dead-units", "dead-units", also=("gradient-flat",))
 def dead_units(seed: int) -> dict[str, Any]:
     """Biases far below zero: no example activates a hidden unit."""
     model = mlp(64, 32, 10, seed=seed)
@@ -99,7 +99,7 @@ def dead_units(seed: int) -> dict[str, Any]:
     return trained(model, CE, digits(), sgd, seed=seed, epochs=5)
 
 
-@admit("saturated-output", "gradient-flat", half="held-out")
+@admit("saturated-output", "saturated-units", half="held-out", also=("gradient-flat",))
 def saturated_output(seed: int) -> dict[str, Any]:
     """Squared error after a sigmoid that starts far out on its flat end, on the wrong side."""
     model = mlp(30, 16, 1, activation=nn.Tanh, seed=seed)
@@ -110,7 +110,7 @@ def saturated_output(seed: int) -> dict[str, Any]:
     return trained(model, nn.MSELoss(), (X, y[:, None].float()), sgd, seed=seed, epochs=15)
 
 
-@admit("saturated-hidden", "gradient-flat", half="held-out", also=("undecided",))
+@admit("saturated-hidden", "saturated-units", half="held-out", also=("gradient-flat",))
 def saturated_hidden(seed: int) -> dict[str, Any]:
     """All sigmoid units of the second layer are closed, so that nothing of the input comes through."""
     model = mlp(30, 24, 12, 2, activation=nn.Sigmoid, seed=seed)

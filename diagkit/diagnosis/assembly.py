@@ -6,6 +6,8 @@ from typing import Any
 
 from diagkit.diagnosis.case import Case
 from diagkit.diagnosis.check import Check
+from diagkit.diagnosis.ladder import rank, top_supported
+from diagkit.diagnosis.own_step.observe import notes_of
 from diagkit.diagnosis.report import Finding, Question, Report
 from diagkit.diagnosis.wording import statement
 
@@ -15,16 +17,13 @@ def assemble(
     found: list[tuple[Check, Finding]],
     questions: list[Question],
     surface: Any,
-    unused: list[str],
     stopped: bool,
     seconds: float,
 ) -> Report:
-    """Supported findings first, each group in the order of cause before consequence."""
-    order = {"supported": 0, "undecided": 1, "refuted": 2}
-    ranked = sorted(found, key=lambda pair: (order[pair[1].verdict], pair[0].rank))
-    findings = tuple(finding for _, finding in ranked)
+    """Rank what was found, name the cause, and say how it was measured."""
+    findings = rank(found)
     measured = case.__dict__
-    cause = _cause(case, ranked, stopped)
+    cause = top_supported(findings) or _without_fault(case, stopped)
     not_seen = [f"{q.text} ({q.answer.removeprefix('not asked: ')})" for q in questions if not q.asked]
     notes = list(case.objective.notes) if "objective" in measured else []
     if "objective" in measured and case.objective.num_examples < case.everything.num_examples:
@@ -37,6 +36,7 @@ def assemble(
             f"trials: {case.bench.num_steps} plain steps of {case.batch_size} examples from this checkpoint"
             + ("" if case.optimizer is not None else ", with Adam at 0.001, since no optimizer was given")
         )
+    notes += notes_of(case)
     meter = case.objective.meter if "objective" in measured else None
     return Report(
         cause=cause,
@@ -46,7 +46,8 @@ def assemble(
         place=measured.get("place"),
         surface=surface,
         escape=measured.get("escape"),
-        not_seen=(*not_seen, *unused),
+        curve=measured.get("curve"),
+        not_seen=tuple(not_seen),
         notes=tuple(notes),
         loss=measured.get("loss"),
         baseline=measured.get("baseline"),
@@ -58,11 +59,8 @@ def assemble(
     )
 
 
-def _cause(case: Case, ranked: list[tuple[Check, Finding]], stopped: bool) -> str:
-    """The top supported finding; else healthy, unless the run is stuck high for no reason found."""
-    supported = [finding.cause for _, finding in ranked if finding.verdict == "supported"]
-    if supported:
-        return supported[0]
+def _without_fault(case: Case, stopped: bool) -> str:
+    """Healthy, unless the run is stuck high for no reason found."""
     if stopped or "objective" not in case.__dict__:
         return "undecided"
     stuck_high = case.is_high and not case.nothing_to_gain and case.is_stuck

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
-from scipy import stats
 from torch import Tensor, nn
 
 from diagkit.diagnosis import arms, scales
 from diagkit.diagnosis.baseline import constant_prediction_loss
-from diagkit.diagnosis.curve import Trend, trend
-from diagkit.diagnosis.examples import affordable, came_cut, examples_to_read, step_size
+from diagkit.diagnosis.curve import Trend, fall_between_halves, trend
+from diagkit.diagnosis.examples import affordable, came_cut, read_payloads, step_size
+from diagkit.diagnosis.loss_curve import LossCurve, read_curve
 from diagkit.diagnosis.trial import Arm, Bench, Trial
-from diagkit.diagnosis.twin import Twin, can_start_afresh, start_afresh
+from diagkit.diagnosis.twin import Twin
 from diagkit.measure import (
     CriticalPoint,
     Escape,
@@ -28,9 +28,11 @@ from diagkit.measure import (
     stability,
 )
 from diagkit.measure.stability import has_limit
-from diagkit.objective import Objective, merged, of_model, same_random_state
+from diagkit.objective import Objective, batch_size_of, merged
 from diagkit.training import History
-from diagkit.work import progress, watching
+from diagkit.work import watching
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -41,11 +43,29 @@ class Case:
     loss_fn: Callable[..., Tensor] | None
     train_data: Any
     step: Callable[[nn.Module, Any], Tensor] | None = None
+    train_step: Callable[[Any], Any] | None = None
+    val_data: Any = None
     optimizer: torch.optim.Optimizer | None = None
     scheduler: Any = None
     history: History | None = None
     budget: float = 60.0
     seed: int = 0
+    _kept: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def once(self, name: str, make: Callable[[], T]) -> T:
+        """``make()``, kept under this name: measurements that live in modules of their own."""
+        if name not in self._kept:
+            self._kept[name] = make()
+        return cast(T, self._kept[name])
+
+    @cached_property
+    def read(self) -> list[Any]:
+        """The batches, read once: an iterator can be read no second time."""
+        return read_payloads(self.train_data, self.seed, pairs=self.step is None)
+
+    @cached_property
+    def _cuts(self) -> list[int]:
+        return [batch_size_of(payload) for payload in self.read]
 
     @cached_property
     def objective(self) -> Objective:
@@ -57,14 +77,12 @@ class Case:
         """All examples that were read; trials train on them."""
         # Trials train on this process alone, and so do the measurements that are compared with them.
         options: dict[str, Any] = {"process_group": False, "seed": self.seed}
-        options["max_examples"] = examples_to_read(self.train_data)
         if not any(p.requires_grad for p in self.model.parameters()):
             options["params"] = "*"  # frozen as a whole: that is for a check to say, not an error
         if self.step is not None:
-            obj = Objective.from_step(self.model, self.step, self.train_data, **options)
+            obj = Objective.from_step(self.model, self.step, iter(self.read), **options)
         else:
-            obj = Objective(self.model, self.loss_fn, self.train_data, **options)  # type: ignore[arg-type]
-        self._cuts = [batch.size for batch in obj.batches]
+            obj = Objective(self.model, self.loss_fn, iter(self.read), **options)  # type: ignore[arg-type]
         return merged(obj)
 
     @cached_property
@@ -127,6 +145,10 @@ class Case:
         return trend(self.history)
 
     @cached_property
+    def curve(self) -> LossCurve | None:
+        return None if self.history is None else read_curve(self.history)
+
+    @cached_property
     def gradient_norm(self) -> float:
         return float(self.objective.gradient().norm())
 
@@ -186,20 +208,8 @@ class Case:
 
     @cached_property
     def drift(self) -> tuple[float, float]:
-        """Fall of the loss when nothing is changed, over the steps of a trial: (mean, half 95 % interval).
-
-        Twice the difference between the means of the first and the second half: a run that hovers does not
-        count as falling because it was left at the top of a wave.
-        """
-        losses = np.minimum(self.bench.run(arms.AS_IS).loss[:, 1:], self.bench.ceiling)
-        half = losses.shape[1] // 2
-        fall = 2 * (losses[:, :half].mean(axis=1) - losses[:, half:].mean(axis=1))
-        spread = (
-            stats.t.ppf(0.975, len(fall) - 1) * fall.std(ddof=1) / np.sqrt(len(fall))
-            if len(fall) > 1
-            else np.inf
-        )
-        return float(fall.mean()), float(spread)
+        """Fall of the loss when nothing is changed, over the steps of a trial: (mean, half 95 % interval)."""
+        return fall_between_halves(np.minimum(self.bench.run(arms.AS_IS).loss[:, 1:], self.bench.ceiling))
 
     def helps(self, trial: Trial, *, hovering: bool = False) -> bool:
         """Does the remedy end materially below the reference and the present loss, beyond the interval?
@@ -229,16 +239,3 @@ class Case:
             return not self.trend.is_falling or self.trend.fall < scales.STILL_FALLING * self.unit
         mean, half = self.drift
         return mean < max(scales.STILL_FALLING * self.unit, half)
-
-    @cached_property
-    def fresh_gradient_norm(self) -> float | None:
-        """Median gradient norm of the same network freshly initialized, None where that cannot be done."""
-        if not can_start_afresh(self.model):
-            return None
-        norms = []
-        with same_random_state(), progress("fresh networks", 3) as advance:
-            for seed in range(3):
-                fresh = start_afresh(self.twin(), seed).model
-                norms.append(float(of_model(self.objective, fresh).gradient().norm()))
-                advance(1)
-        return float(np.median(norms))

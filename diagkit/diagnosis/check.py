@@ -52,7 +52,8 @@ class Check:
     cause : its stable id. meaning : one line for the reader. question : as the ladder asks it.
     rung : place on the ladder, cheap proofs before dear trials.
     rank : place among several supported findings, the cause before its consequences.
-    needs : what must be given, out of "optimizer", "history"; without it the check is not asked.
+    needs : what must be given, out of "optimizer", "history", "scheduler", "train_step"; without it the check
+        is not asked.
     measure : Case -> Evidence. judge : Evidence -> Judgement. answer : Evidence, Judgement -> one sentence.
     remedy : Evidence -> what to do. code : lines to paste. source : where the rule comes from.
     outcome : not a fault but a way to be well, such as "converged". dear : costs several trials. Neither is

@@ -56,9 +56,21 @@ def trend(history: History | None, fraction: float = 0.25) -> Trend | None:
     last = float(fit.intercept + fit.slope * at[-1])
     return Trend(
         fall=float(-fit.slope * span),
-        sem=float(fit.stderr * span),
+        sem=float(np.nan_to_num(fit.stderr) * span),  # NaN for a constant, which has no noise
         window=int(span),
         last=last,
         total=first - last,
         num_steps=int(step[-1] - step[0]) + 1,
     )
+
+
+def fall_between_halves(losses: np.ndarray) -> tuple[float, float]:
+    """Fall over runs [seeds, points]: mean and half its 95 % t-interval over seeds, inf for one seed.
+
+    Twice the difference between the means of the first and the second half: a run that hovers does not
+    count as falling because it was left at the top of a wave.
+    """
+    half, n = losses.shape[1] // 2, len(losses)
+    fall = 2 * (losses[:, :half].mean(axis=1) - losses[:, half:].mean(axis=1))
+    spread = stats.t.ppf(0.975, n - 1) * fall.std(ddof=1) / np.sqrt(n) if n > 1 else np.inf
+    return float(fall.mean()), float(spread)

@@ -15,7 +15,10 @@ WORTH = 0.02  # share of the lowest validation loss, and
 WORTH_OF_FALL = 0.05  # of what it had fallen by, that a rise must reach
 SPENT = 0.01  # share of its peak below which a learning rate moves nothing
 SPENT_FOR = 0.15  # share of the run; a cosine to zero is below SPENT for 0.064 of its length
-STILL_FELL = 0.05  # share of the level by which the loss fell over the last third at a high rate
+LATE = 2 / 3  # of the path, sum of rates, lies behind the part that is judged
+STILL_LEFT = 0.05  # share of the level by which the same way again must be expected to lower the loss
+TOGETHER = 0.99  # correlation of path and rate beyond which their effects cannot be told apart
+BLOCKS = 20
 
 
 @dataclass(frozen=True)
@@ -38,12 +41,19 @@ class ValidationRise:
 
 @dataclass(frozen=True)
 class SpentSchedule:
-    """A rate that has been next to zero for a while: since when, and what the loss did before."""
+    """A rate that has been next to zero for a while.
+
+    Attributes
+    ----------
+    step : since when. share : of the run. before, sem : what the last third of the path lowered the loss by,
+    apart from the noise that goes with the rate. after : fall since. early : the loss could still fall.
+    """
 
     step: int
-    share: float  # of the run spent at next to no rate
-    fall_before: float
-    fall_after: float
+    share: float
+    before: float
+    sem: float
+    after: float
     early: bool
 
 
@@ -69,7 +79,7 @@ def validation_rise(step: np.ndarray, loss: np.ndarray, training: Levels | None)
     follow = float(np.clip(np.corrcoef(rest[1:], rest[:-1])[0, 1], 0.0, 0.9)) if n > 5 and spread > 0 else 0.0
     span = float(at[-1] - at[0])
     rise = float(fit.slope * span)
-    sem = float(fit.stderr * span) * np.sqrt((1 + follow) / (1 - follow))
+    sem = float(np.nan_to_num(fit.stderr) * span) * np.sqrt((1 + follow) / (1 - follow))
     worth = max(WORTH * abs(lowest), WORTH_OF_FALL * fallen, 2.0 * spread)
     significant = rise > stats.t.ppf(1 - LEVEL_OF_TEST, n - 2) * sem and rise >= worth
     falls = None
@@ -82,30 +92,57 @@ def validation_rise(step: np.ndarray, loss: np.ndarray, training: Levels | None)
 def spent_schedule(step: np.ndarray, loss: np.ndarray, lr: np.ndarray | None) -> SpentSchedule | None:
     """Did the rate run out while the loss was falling? None where it did not run out, or is not logged.
 
-    How the loss fell while the rate decayed proves nothing, since less noise lowers it too: what counts is its
-    fall over the last third of the steps at half of the peak or more.
+    A decaying rate lowers the loss in two ways: by the path S = sum of rates that is travelled, and by the
+    noise that goes with the rate. Block means over the last third of the path are fitted by a + b S + c lr;
+    the loss could still fall where b is negative beyond its error (99.5 %). Where path and rate change
+    together, as in an exponential decay, nothing is claimed. What is left to gain is extrapolated as a
+    geometric series: with the fall f over the last third and f' over the third before, f^2 / (f' - f).
     """
-    if lr is None or len(lr) < 20 or not np.nanmax(lr) > 0:
+    if lr is None or len(lr) < 20 or not lr.max() > 0:
         return None
-    relative = lr / np.nanmax(lr)
-    alive, high = np.flatnonzero(relative > SPENT), np.flatnonzero(relative >= 0.5)
-    begin, end = int(alive[-1]) + 1, int(high[-1]) + 1
+    relative = lr / lr.max()
+    begin = int(np.flatnonzero(relative > SPENT)[-1]) + 1
     run = float(step[-1] - step[0]) or 1.0
     share = float(step[-1] - step[begin]) / run if begin < len(step) else 0.0
-    if share < SPENT_FOR or end < 15 or len(loss) - begin < 5:
+    if share < SPENT_FOR or begin < 20 or len(loss) - begin < 5:
         return None
-    before, sure = _fall(loss[end - max(10, end // 3) : end])
-    after, sure_after = _fall(loss[begin:])
-    level, left = abs(float(np.median(loss[max(end - 10, 0) : end]))), abs(float(np.median(loss[begin:])))
-    start = abs(float(np.median(loss[:5])))
-    early = sure and before >= STILL_FELL * level and left >= 0.05 * start
-    early = early and not (sure_after and after > 0.3 * before)
-    return SpentSchedule(int(step[begin]), share, before, after, early)
+    path = np.cumsum(relative)
+    first = int(np.searchsorted(path, LATE * path[begin - 1]))
+    before, sem, freedom = _fall_along(path[first:begin], relative[first:begin], loss[first:begin])
+    places = np.searchsorted(path, np.array([1 - LATE, LATE]) * path[begin - 1])
+    wide = max(2, begin // 40)
+    third = -float(np.diff([np.median(loss[max(p - wide, 0) : p + wide + 1]) for p in places])[0])
+    again = min(before / third, 0.9) if third > 0 else 0.9
+    blocks = min(10, len(loss) - begin)
+    tail = stats.linregress(np.arange(blocks), [p.mean() for p in np.array_split(loss[begin:], blocks)])
+    after = -float(tail.slope) * (blocks - 1)
+    level, start = abs(float(np.median(loss[begin:]))), abs(float(np.median(loss[:5])))
+    left = before * again / (1 - again)
+    early = before > stats.t.ppf(0.995, freedom) * sem and left >= STILL_LEFT * level
+    return SpentSchedule(
+        int(step[begin]),
+        share,
+        before,
+        sem,
+        after,
+        bool(early and level >= 0.05 * start and after < 0.3 * before),
+    )
 
 
-def _fall(loss: np.ndarray) -> tuple[float, bool]:
-    """Fall by a straight line through up to ten block means, and whether it exceeds its noise (99.9 %)."""
-    blocks = min(10, len(loss))
-    fit = stats.linregress(np.arange(blocks), [part.mean() for part in np.array_split(loss, blocks)])
-    fall = -float(fit.slope) * (blocks - 1)
-    return fall, bool(fall > stats.t.ppf(0.999, max(blocks - 2, 1)) * float(fit.stderr) * (blocks - 1))
+def _fall_along(path: np.ndarray, rate: np.ndarray, loss: np.ndarray) -> tuple[float, float, int]:
+    """Fall over this path at an unchanged rate, by least squares, its standard error, degrees of freedom."""
+    parts = np.array_split(np.arange(len(loss)), min(BLOCKS, len(loss)))
+    mean = [np.array([values[part].mean() for part in parts]) for values in (path, rate, loss)]
+    columns = [np.ones(len(parts)), mean[0] - mean[0].mean()]
+    if np.ptp(mean[1]) > 0.01:
+        if abs(np.corrcoef(mean[0], mean[1])[0, 1]) > TOGETHER:
+            return 0.0, np.inf, 1
+        columns.append(mean[1] - mean[1].mean())
+    design = np.stack(columns, axis=1)
+    weights, *_ = np.linalg.lstsq(design, mean[2], rcond=None)
+    rest = mean[2] - design @ weights
+    freedom = max(len(parts) - design.shape[1], 1)
+    variance = float(rest @ rest) / freedom
+    inverse = np.linalg.pinv(design.T @ design)
+    span = float(np.ptp(path))
+    return -float(weights[1]) * span, float(np.sqrt(variance * inverse[1, 1])) * span, freedom

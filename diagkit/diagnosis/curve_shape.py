@@ -8,10 +8,12 @@ import numpy as np
 from scipy import stats
 
 MOST_BLOCKS, SMALLEST_BLOCK = 100, 5
-SURE = 6.0  # standard errors: the best of a hundred blocks lies 2.5 of them too low by itself
+SURE = 5.0  # standard errors: the lowest of twenty stretches lies nearly 2 of them too low by itself
 LOST_AGAIN = 0.25  # share of what a run had gained: a rise that takes less is not called one
+MADE_GOOD = 0.2  # share of a jump by which the loss must fall behind it to be called recovering
 SUDDEN = 0.05  # share of the run within which a jump happens
 SHARE_OF_SWING = 0.5  # of the variance that one frequency must hold
+FEWEST_ENTRIES = 24  # of the last half
 FEWEST_CYCLES, LONGEST_PERIOD = 8, 50
 
 
@@ -29,20 +31,21 @@ class Levels:
 
     @property
     def last(self) -> float:
-        return float(self.level[-self._few :].mean())
+        return float(self.level[-self.few :].mean())
 
     @property
     def best(self) -> int:
         """Block of the lowest running mean."""
-        smooth = _smooth(self.level, self._few)
+        smooth = _smooth(self.level, self.few)
         return int(np.argmin(smooth))
 
     @property
     def lowest(self) -> float:
-        return float(_smooth(self.level, self._few).min())
+        return float(_smooth(self.level, self.few).min())
 
     @property
-    def _few(self) -> int:
+    def few(self) -> int:
+        """Blocks that make up a level: a twentieth of the run."""
         return max(2, len(self.level) // 20)
 
 
@@ -70,14 +73,14 @@ class Swing:
 def levels(step: np.ndarray, loss: np.ndarray) -> Levels:
     """Block medians, which single spikes leave alone; the noise of one from how neighbours differ.
 
-    Second differences of neighbours, over the later half, cancel a line; their median absolute value over 0.6745
-    sqrt(6) is the standard error of a block, with whatever correlation the steps have.
+    Second differences of neighbours, over the later half, cancel a line; their median absolute value over
+    0.6745 sqrt(6) is the standard error of a block, with whatever correlation the steps have.
     """
     count = int(np.clip(len(loss) // SMALLEST_BLOCK, 4, MOST_BLOCKS))
     parts = np.array_split(loss, count)
     level = np.array([np.median(part) for part in parts])
     middle = np.array([part.mean() for part in np.array_split(step, count)])
-    late = level[count // 2 :] if count >= 8 else level
+    late = level[count // 2 :] if count >= 24 else level  # of few blocks a jump would be half of them
     bent = np.abs(np.diff(late, 2))
     inside = [np.median(np.abs(np.diff(part))) / 0.954 for part in parts[count // 2 :] if len(part) > 1]
     # Of independent steps: 1.2533 sigma / sqrt(n) for a median; |difference| has the median 0.954 sigma.
@@ -98,9 +101,11 @@ def rise(step: np.ndarray, loss: np.ndarray, lr: np.ndarray | None, curve: Level
     """A rise of the level that the run did not make good, unless a restart of the rate explains it."""
     best, lost = curve.best, curve.last - curve.lowest
     gained = max(curve.start - curve.lowest, 0.0)
-    if lost <= SURE * curve.noise or lost < LOST_AGAIN * max(gained, 0.2 * abs(curve.lowest)):
+    if lost <= SURE * curve.noise * np.sqrt(2.0 / curve.few) or lost < LOST_AGAIN * max(
+        gained, 0.2 * abs(curve.lowest)
+    ):
         return None
-    begin = int(np.searchsorted(step, curve.step[best]))
+    begin = max(int(np.searchsorted(step, curve.step[best])) - 2 * SMALLEST_BLOCK, 0)
     if lr is not None and _was_restarted(lr, begin):
         return None
     rest = loss[begin:]
@@ -112,7 +117,7 @@ def rise(step: np.ndarray, loss: np.ndarray, lr: np.ndarray | None, curve: Level
     jump = float(np.median(loss[at : at + width])) - before
     sudden = jump >= 0.6 * lost
     after = loss[at:]
-    if sudden and len(after) >= 4 * SMALLEST_BLOCK and _is_falling(after):
+    if sudden and len(after) >= 4 * SMALLEST_BLOCK and _fall(after) >= MADE_GOOD * lost:
         return None  # it recovers
     return Rise(
         int(step[at if sudden else begin]),
@@ -128,14 +133,14 @@ def swing(loss: np.ndarray, lr: np.ndarray | None, unit: float) -> Swing | None:
     """A regular up and down over the last half that the learning rate does not go along with.
 
     Fisher's test asks for the share of the largest periodogram ordinate: among m ordinates of white noise it
-    exceeds x with probability about m (1 - x)^(m-1), next to nothing at one half. Steps that alternate without
-    a fixed amplitude show in the correlation of neighbours instead.
+    exceeds x with probability about m (1 - x)^(m-1), next to nothing at one half. Steps that alternate
+    without a fixed amplitude show in the correlation of neighbours instead.
 
     Source: Fisher, "Tests of significance in harmonic analysis", Proc. R. Soc. A 125, 1929.
     """
     half = loss[len(loss) // 2 :]
     n = len(half)
-    if n < 40:
+    if n < FEWEST_ENTRIES:
         return None
     at = np.arange(n)
     rest = half - np.polyval(np.polyfit(at, half, 1), at)
@@ -149,7 +154,7 @@ def swing(loss: np.ndarray, lr: np.ndarray | None, unit: float) -> Swing | None:
     neighbours = float(np.corrcoef(rest[1:], rest[:-1])[0, 1])
     if neighbours < -0.3 - 3.0 / np.sqrt(n):
         period, share = 2.0, max(share, neighbours**2)
-    elif share < SHARE_OF_SWING or period > LONGEST_PERIOD or n / period < FEWEST_CYCLES:
+    elif n < 40 or share < SHARE_OF_SWING or period > LONGEST_PERIOD or n / period < FEWEST_CYCLES:
         return None
     if lr is not None and np.ptp(lr[-n:]) > 0.2 * np.max(lr[-n:]) and _is_cyclic(lr[-n:]):
         return None
@@ -163,8 +168,10 @@ def _was_restarted(lr: np.ndarray, best: int) -> bool:
 
 
 def _is_cyclic(lr: np.ndarray) -> bool:
-    """Does the rate rise at least twice?"""
-    return int((np.diff(lr) > 0.2 * np.ptp(lr)).sum()) >= 2 or int((np.diff(np.sign(np.diff(lr))) != 0).sum()) >= 4
+    """Does the rate turn four times, or jump up twice?"""
+    change = np.diff(lr)
+    turns = int((np.diff(np.sign(change[change != 0])) != 0).sum())
+    return turns >= 4 or int((change > 0.2 * np.ptp(lr)).sum()) >= 2
 
 
 def _change(loss: np.ndarray) -> int:
@@ -177,11 +184,12 @@ def _change(loss: np.ndarray) -> int:
     return margin + int(np.argmax(gain[margin - 1 : n - margin]))
 
 
-def _is_falling(loss: np.ndarray) -> bool:
+def _fall(loss: np.ndarray) -> float:
+    """Fall by a straight line through block means, 0 where it does not exceed its noise (99 %)."""
     blocks = min(10, len(loss) // 2)
-    means = [part.mean() for part in np.array_split(loss, blocks)]
-    fit = stats.linregress(np.arange(blocks), means)
-    return bool(fit.slope < 0 and -fit.slope > stats.t.ppf(0.99, blocks - 2) * fit.stderr)
+    fit = stats.linregress(np.arange(blocks), [part.mean() for part in np.array_split(loss, blocks)])
+    sure = -fit.slope > stats.t.ppf(0.99, blocks - 2) * fit.stderr
+    return -float(fit.slope) * (blocks - 1) if sure else 0.0
 
 
 def _smooth(values: np.ndarray, width: int) -> np.ndarray:

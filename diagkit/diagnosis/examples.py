@@ -11,7 +11,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from diagkit.objective import Objective, is_one_batch, tensors_in, thinned
+from diagkit.objective import (
+    Objective,
+    is_one_batch,
+    read_batches,
+    same_random_state,
+    tensors_in,
+    thinned,
+)
 
 MOST_EXAMPLES = 4096
 MOST_ELEMENTS = 1 << 25  # of the inputs in all: 128 MB of float32
@@ -25,6 +32,13 @@ def examples_to_read(data: Any) -> int:
     example = _one_example(data)
     elements = max((t.numel() for t in tensors_in(example)), default=1)
     return max(FEWEST, min(MOST_EXAMPLES, MOST_ELEMENTS // max(elements, 1)))
+
+
+def read_payloads(data: Any, seed: int, *, pairs: bool) -> list[Any]:
+    """Batches of so many examples, as the data come; ``pairs``: each must be (inputs, targets)."""
+    with same_random_state():
+        found = read_batches(data, max_examples=examples_to_read(data), seed=seed, pairs=pairs)
+    return [batch.payload for batch in found]
 
 
 def _one_example(data: Any) -> Any:

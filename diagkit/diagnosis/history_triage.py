@@ -8,19 +8,19 @@ from functools import cached_property
 from typing import Any
 
 from diagkit.diagnosis.curve_checks import curve_checks
+from diagkit.diagnosis.ladder import climb, rank, top_supported
 from diagkit.diagnosis.loss_curve import LossCurve, read_curve
-from diagkit.diagnosis.ranking import rank, top_supported
 from diagkit.diagnosis.report import Finding, Report
-from diagkit.diagnosis.triage import climb
 from diagkit.diagnosis.wording import statement
 from diagkit.errors import InputError
 from diagkit.training import History, as_history
 
 UNSEEN = {
-    "still-improving": "",
-    "converged": "saddle points, plateaus, a noise floor and too small a rate end in a flat curve as well: "
-    "dk.diagnose(model, loss_fn, data, optimizer=..., history=...) tells them apart by trials",
-    "": "from a curve alone, faults of data, labels, model and loop cannot be told apart: "
+    "still-improving": "",  # nothing is wrong that a model could explain
+    "converged": "whether a saddle point, a noise floor or too small a rate holds it there, which a curve "
+    "cannot tell: dk.diagnose(model, loss_fn, data, optimizer=..., history=...) tries",
+    "healthy": "",
+    "": "faults of data, labels, model and loop, which a curve cannot tell apart: "
     "dk.diagnose(model, loss_fn, data, optimizer=..., history=...) asks for them one by one",
 }
 
@@ -39,16 +39,16 @@ class HistoryCase:
 def diagnose_history(history: Any) -> Report:
     """What a log alone says about why the loss stopped falling, and what it cannot say.
 
-    Each answer is judged against the curve's own noise: a slope against its standard error, a level against how
-    neighbouring levels differ. The cause is one of ``non-finite``, ``learning-rate-too-large`` (the loss climbs
-    and stays up, or swings), ``warmup-missing`` (an early spike that stays), ``overfitting``,
-    ``schedule-ended-early``, ``still-improving``, ``converged``, or ``undecided`` where the curve is flat near its
-    start, too short, or too noisy.
+    Each answer is judged against the curve's own noise: a slope against its standard error, a level against
+    how neighbouring levels differ. The cause is one of ``non-finite``, ``learning-rate-too-large`` (the loss
+    climbs and stays up, or swings), ``warmup-missing`` (an early spike that stays), ``overfitting``,
+    ``schedule-ended-early``, ``still-improving``, ``converged``, ``healthy`` (it has fallen, and noise hides
+    the rest), or ``undecided`` where it is flat near its start or the log is too short.
 
     Parameters
     ----------
-    history : whatever :func:`diagnose` takes as one: a History, a dict of series, a list of losses, a Recorder, a
-        TrainingRun, the path of a log file or run folder.
+    history : whatever :func:`diagnose` takes as one: a History, a dict of series, a list of losses, a
+        Recorder, a TrainingRun, the path of a log file or run folder.
 
     Returns
     -------
@@ -79,7 +79,7 @@ def diagnose_history(history: Any) -> Report:
     case = HistoryCase(log)
     found, questions = climb(case, curve_checks())
     findings = rank(found)
-    cause = top_supported(findings) or "undecided"
+    cause = top_supported(findings) or _without_finding(case.curve, findings)
     return Report(
         cause=cause,
         headline=_headline(cause, findings),
@@ -97,9 +97,17 @@ def diagnose_history(history: Any) -> Report:
     )
 
 
+def _without_finding(curve: LossCurve, findings: tuple[Finding, ...]) -> str:
+    """A run that has fallen and shows no fault is well, even where noise hides whether it still falls."""
+    open_faults = [f for f in findings if f.verdict == "undecided" and f.cause != "converged"]
+    return "healthy" if curve.has_fallen and not open_faults else "undecided"
+
+
 def _headline(cause: str, findings: tuple[Finding, ...]) -> str:
     top = next((finding for finding in findings if finding.cause == cause), None)
     if top is not None:
         return f"{statement(top)} {top.remedy}"
+    if cause == "healthy":
+        return "Healthy: the loss has fallen and no fault shows; whether it still falls is lost in noise."
     open_ones = [finding.statement for finding in findings if finding.verdict == "undecided"]
-    return f"Undecided. {open_ones[-1]}" if open_ones else "Undecided: the log does not say."
+    return f"Undecided: {open_ones[0].removeprefix('Open: ')}" if open_ones else "Undecided."

@@ -32,10 +32,11 @@ class LossCurve(Result):
     ----------
     history : the log. judged : "loss", or "val_loss" where no training loss was logged.
     trend : fall over the last quarter with its standard error; None with fewer than 20 losses.
-    levels : block medians and the noise of one. unit : the scale for "much", the larger of first and last level.
+    levels : block medians and the noise of one. unit : the scale for "much", the larger of first and last
+    level.
     flat_since : step after which the level does not change beyond its noise; None while it falls.
-    rise : a rise that was not made good. swing : a regular up and down. overfit : the validation loss after its
-    lowest point. spent : a learning rate that has run out. Each None where there is none to speak of.
+    rise : a rise that was not made good. swing : a regular up and down. overfit : the validation loss after
+    its lowest point. spent : a learning rate that has run out. Each None where there is none to speak of.
     rate_left : last learning rate over the highest one, None if not logged.
     """
 
@@ -82,14 +83,18 @@ class LossCurve(Result):
     def summary(self) -> dict[str, Any]:
         facts: dict[str, Any] = {"entries": len(self.history.series.get(self.judged, ()))}
         if self.levels is not None:
-            facts |= {"first_level": self.levels.start, "last_level": self.levels.last, "noise": self.levels.noise}
+            facts |= {
+                "first_level": self.levels.start,
+                "last_level": self.levels.last,
+                "noise": self.levels.noise,
+            }
         if self.trend is not None:
             facts |= {"fall": self.trend.fall, "sem": self.trend.sem}
         marks: Mapping[str, Any] = {
             "flat_since": self.flat_since,
             "rise_at": self.rise and self.rise.step,
             "swing_period": self.swing and self.swing.period,
-            "best_validation_at": self.overfit and self.overfit.significant and self.overfit.step or None,
+            "best_validation_at": (self.overfit and self.overfit.significant and self.overfit.step) or None,
             "rate_spent_at": self.spent and self.spent.step,
         }
         return facts | {name: value for name, value in marks.items() if value is not None}
@@ -113,7 +118,8 @@ def read_curve(history: History) -> LossCurve:
     step, loss, lr = _entries(own)
     enough = len(loss) >= SHORTEST
     curve = levels(step, loss) if enough else None
-    unit = max(abs(curve.start), abs(curve.last), 1e-12) if curve is not None else 1.0
+    unit = max(abs(curve.start), abs(curve.last)) if curve is not None else 0.0
+    unit = unit or 1.0  # a loss of zero throughout
     line = trend(own)
     falling = line is not None and line.is_falling and line.fall >= WORTH_SAYING * unit
     overfit = None
@@ -126,8 +132,9 @@ def read_curve(history: History) -> LossCurve:
         levels=curve,
         unit=unit,
         flat_since=flat_since(curve) if curve is not None and not falling else None,
-        rise=rise(step, loss, lr, curve) if curve is not None else None,
-        swing=swing(loss, lr, unit) if curve is not None and not falling else None,
+        # A validation loss that rises means something else: see overfit.
+        rise=rise(step, loss, lr, curve) if curve is not None and not only_validation else None,
+        swing=swing(loss, lr, unit) if curve is not None and not falling and not only_validation else None,
         overfit=overfit,
         spent=spent_schedule(step, loss, lr) if enough else None,
         rate_left=None if lr is None or not lr.max() > 0 else float(lr[-1] / lr.max()),

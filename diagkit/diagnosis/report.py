@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from diagkit.diagnosis.loss_curve import LossCurve
 from diagkit.diagnosis.trial import Trial
 from diagkit.measure import CriticalPoint, Escape, PlaneSlice
 from diagkit.result import Result
@@ -59,6 +61,7 @@ class Report(Result):
     headline : one sentence: cause, certainty, what to do.
     findings : ranked, supported ones first. questions : the ladder, in the order asked.
     place : what kind of point this is. surface : the loss around it. escape : the way off, if it is a saddle.
+    curve : what the log says, where one was given.
     not_seen : what could not be asked, and what would be needed. notes : facts about how it was measured.
     """
 
@@ -73,6 +76,7 @@ class Report(Result):
     notes: tuple[str, ...]
     loss: float | None
     baseline: float | None
+    curve: LossCurve | None = None
 
     @property
     def supported(self) -> tuple[Finding, ...]:
@@ -82,6 +86,13 @@ class Report(Result):
     def top(self) -> Finding | None:
         """The finding that names the cause, None for "healthy" and "undecided"."""
         return next((finding for finding in self.findings if finding.cause == self.cause), None)
+
+    @property
+    def is_well(self) -> bool:
+        """Nothing to repair: healthy, converged, still improving."""
+        from diagkit.diagnosis.wording import verdict_kind
+
+        return verdict_kind(self) == "well"
 
     def summary(self) -> dict[str, Any]:
         return {
@@ -108,6 +119,16 @@ class Report(Result):
         ]
         return pd.DataFrame(rows)
 
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain numbers and text; docs/reading-a-report.md lists the keys."""
+        from diagkit.diagnosis.report_json import to_dict
+
+        return to_dict(self)
+
+    def to_json(self, indent: int | None = 2) -> str:
+        """:meth:`to_dict` as JSON. What is NaN or infinite is null: JSON has no word for it."""
+        return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False, allow_nan=False)
+
     def to_markdown(self) -> str:
         """The report for an issue tracker."""
         from diagkit.diagnosis.report_text import to_markdown
@@ -119,6 +140,12 @@ class Report(Result):
         from diagkit.diagnosis.report_html import to_html
 
         return to_html(self)
+
+    def to_page(self) -> str:
+        """:meth:`to_html` as a whole document, to be kept as one file."""
+        from diagkit.diagnosis.report_html import to_page
+
+        return to_page(self)
 
     def print(self) -> None:
         """The report in a terminal."""

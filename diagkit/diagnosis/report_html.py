@@ -36,6 +36,7 @@ KINDS = {
     "Escape": "the step off the saddle",
     "Trial": "the remedy tried",
     "History": "the log",
+    "LossCurve": "the log",
     "GradientNoise": "the noise of the gradient",
 }
 
@@ -52,6 +53,16 @@ def to_html(report: Report) -> str:
         _small_print(report),
     ]
     return f'<div class="dk-report">{"".join(parts)}</div>'
+
+
+def to_page(report: Report) -> str:
+    """The fragment as a document of its own."""
+    title = escape(f"diagkit: {report.cause}")
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>'
+        f'{title}</title><meta name="viewport" content="width=device-width"></head>'
+        f"<body>{to_html(report)}</body></html>\n"
+    )
 
 
 def _head(report: Report) -> str:
@@ -76,16 +87,19 @@ def _picture(result: Result, alt: str, width: int = 450, **options: object) -> s
 
 
 def _pictures(report: Report) -> str:
-    """The surface and the trial at once: where it is, and what helps."""
+    """The surface, or else the curve, and the trial at once: where it is, and what helps."""
     pictures = []
     if report.surface is not None:
         pictures.append(_picture(report, "the loss around this point"))
+    elif report.curve is not None:
+        pictures.append(_picture(report.curve, "the loss over the steps of the run", width=640))
     if report.top is not None and report.top.trial is not None:
         trial = report.top.trial
         pictures.append(_picture(trial, f"trial: {trial.remedy} against {trial.reference}"))
     if not pictures:
         return ""
-    heading = "Where it is" + (", and what helps" if len(pictures) > 1 else "")
+    heading = "Where it is" if report.surface is not None or report.curve is None else "The log"
+    heading += ", and what helps" if len(pictures) > 1 else ""
     return f'<h4>{heading}</h4><div class="dk-pictures">{"".join(pictures)}</div>'
 
 
@@ -105,6 +119,8 @@ def _evidence(report: Report) -> str:
     """Everything else that can be looked at, one click away."""
     shown = []
     seen: set[int] = {id(report.top.trial)} if report.top is not None else set()
+    if report.surface is None:
+        seen.add(id(report.curve))  # it stands above already
     for finding in report.supported:
         for result in finding.evidence:
             if id(result) not in seen:

@@ -33,6 +33,8 @@ def print_report(report: Report, console: Console | None = None) -> None:
     console.print(table)
     for text in report.not_seen:
         console.print(Text(f"not asked: {text}", style="dim"))
+    for text in report.notes:
+        console.print(Text(f"note: {text}", style="dim"))
 
 
 def trial_line(report: Report) -> str:
@@ -62,6 +64,7 @@ def to_markdown(report: Report) -> str:
         for number, q in enumerate(report.questions, 1)
     ]
     lines += ["", *(f"- not asked: {text}" for text in report.not_seen)]
+    lines += [f"- note: {text}" for text in report.notes]
     if not report.complete:
         lines += ["", "Partial: the time was up or the work was stopped."]
     return "\n".join(lines).rstrip() + "\n"

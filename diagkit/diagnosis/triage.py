@@ -13,20 +13,17 @@ from torch import Tensor, nn
 
 from diagkit.diagnosis.assembly import assemble
 from diagkit.diagnosis.case import Case
-from diagkit.diagnosis.check import Check, Judgement
 from diagkit.diagnosis.checks import all_checks
-from diagkit.diagnosis.report import Finding, Question, Report
+from diagkit.diagnosis.ladder import climb
+from diagkit.diagnosis.own_step.in_use import optimizer_in_use, scheduler_in_use
+from diagkit.diagnosis.report import Report
 from diagkit.diagnosis.threads import fastest_threads
-from diagkit.errors import InputError, NonFiniteError
+from diagkit.errors import InputError, NoGradientError, NonFiniteError
 from diagkit.measure import loss_plane
 from diagkit.objective import same_random_state
 from diagkit.training import as_history
-from diagkit.work import interrupted, progress, watching
+from diagkit.work import interrupted, watching
 
-NEEDS = {
-    "optimizer": "optimizer=... is needed to judge the learning rate",
-    "history": "history=... is needed to judge the curve",
-}
 SURFACE_STEP = 2.0  # extent of the surface, in units of the step off a saddle or of a tenth of ||theta||
 
 
@@ -53,8 +50,12 @@ def diagnose(
     history : History, dict of series, list of losses, Recorder, TrainingRun or path of a log.
     step : ``step(model, batch)`` -> scalar loss, instead of ``loss_fn`` (pass None).
     budget : seconds. What did not fit is listed in ``not_seen``.
-    val_data, scheduler, train_step : accepted for the checks to come; the report says that nothing asked
-        for them yet.
+    val_data : as ``train_data``; read once, never trained on.
+    scheduler : of the learning rate.
+    train_step : ``train_step(batch)``, one step of your own loop on this model and optimizer. It is run a few
+        times and observed; then everything that it can reach is put back, bit for bit. What it wrote to files
+        and loggers stays written, and an iterator of its own stays where it is: the report names it. Without
+        it, faults of the loop itself cannot be seen.
 
     Returns
     -------
@@ -75,29 +76,27 @@ def diagnose(
     'symmetric-initialization'
     """
     _check_arguments(model, loss_fn, step, optimizer, budget)
+    _check_train_step(train_step)
     case = Case(
         model,
         loss_fn if step is None else None,
         train_data,
         step=step,
-        optimizer=optimizer,
-        scheduler=scheduler,
+        train_step=train_step,
+        val_data=val_data,
+        optimizer=optimizer_in_use(model, optimizer, train_step),
+        scheduler=scheduler_in_use(scheduler, train_step),
         history=as_history(history),
         budget=budget,
         seed=seed,
     )
-    unused = [
-        f"{name} was given, but no check of this version uses it"
-        for name, value in (("val_data", val_data), ("scheduler", scheduler), ("train_step", train_step))
-        if value is not None
-    ]
     started = time.perf_counter()
     with same_random_state(), watching(budget=budget), _threads(case):
-        found, questions = _climb(case)
+        found, questions = climb(case, all_checks())
         # No place, no surface: the gradient is not finite there, or the time was up.
         surface = _surface(case) if "place" in case.__dict__ and not interrupted() else None
         stopped = interrupted()
-    return assemble(case, found, questions, surface, unused, stopped, time.perf_counter() - started)
+    return assemble(case, found, questions, surface, stopped, time.perf_counter() - started)
 
 
 def _check_arguments(model: Any, loss_fn: Any, step: Any, optimizer: Any, budget: float) -> None:
@@ -116,65 +115,22 @@ def _check_arguments(model: Any, loss_fn: Any, step: Any, optimizer: Any, budget
         raise InputError(f"budget = {budget!r}", allowed="a positive number of seconds", write="budget=60")
 
 
+def _check_train_step(train_step: Any) -> None:
+    if train_step is not None and not callable(train_step):
+        raise InputError(
+            f"train_step of type {type(train_step).__name__}",
+            allowed="a function of one batch, or None",
+            write="train_step=lambda batch: trainer.training_step(batch)",
+        )
+
+
 def _threads(case: Case) -> AbstractContextManager[object]:
-    """Bad input is refused here, before any work; what is not finite is left to its check."""
+    """Bad input is refused here, before any work; what has a check of its own is left to it."""
     try:
         objective = case.objective
-    except NonFiniteError:
+    except (NonFiniteError, NoGradientError):
         return nullcontext()
     return fastest_threads(objective.gradient)
-
-
-def _climb(case: Case) -> tuple[list[tuple[Check, Finding]], list[Question]]:
-    found: list[tuple[Check, Finding]] = []
-    questions: list[Question] = []
-    blocked = ""
-    checks = all_checks()
-    with progress("questions", len(checks)) as advance:
-        for check in checks:
-            missing = [need for need in check.needs if getattr(case, need) is None]
-            reason = blocked or (
-                "not asked: the time was up"
-                if interrupted()
-                else f"not asked: {NEEDS[missing[0]]}"
-                if missing
-                else ""
-            )
-            faults = [finding.cause for _, finding in found if finding.verdict == "supported"]
-            if (check.outcome or check.dear) and faults and not reason:
-                reason = f"not asked: {faults[0]} explains the stall"
-            if reason:
-                questions.append(Question(check.question, check.cause, reason, False, "", 0.0))
-            else:
-                started = time.perf_counter()
-                finding = _ask(check, case)
-                seconds = time.perf_counter() - started
-                found.append((check, finding))
-                questions.append(
-                    Question(check.question, check.cause, finding.statement, True, finding.verdict, seconds)
-                )
-                if check.before_objective and finding.verdict == "supported":
-                    blocked = f"not asked: {check.cause} comes first"
-            advance(1)
-    return found, questions
-
-
-def _ask(check: Check, case: Case) -> Finding:
-    evidence = check.measure(case)
-    judgement: Judgement = check.judge(evidence)
-    supported = judgement.verdict == "supported"
-    return Finding(
-        cause=check.cause,
-        meaning=check.meaning,
-        verdict=judgement.verdict,
-        certainty=judgement.certainty,
-        statement=check.answer(evidence, judgement),
-        evidence=evidence.results,
-        remedy=check.remedy(evidence) if supported else "",
-        code=check.code if supported else "",
-        trial=evidence.trial,
-        source=check.source,
-    )
 
 
 def _surface(case: Case) -> Any:

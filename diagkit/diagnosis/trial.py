@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -98,6 +99,28 @@ class Trial(Result):
         return pd.DataFrame(rows)
 
 
+def paired(reference: ArmRun, remedy: ArmRun, ceiling: float, seed: int, seconds: float) -> Trial:
+    """Two runs over the same seeds, compared."""
+    n = min(len(reference.loss), len(remedy.loss))
+    difference = np.subtract(*(np.minimum(run.level[:n], ceiling) for run in (reference, remedy)))
+    effect, half = float(difference.mean()), float("inf")
+    if n > 1:
+        half = float(stats.t.ppf(0.975, n - 1) * difference.std(ddof=1) / np.sqrt(n))
+    return Trial(
+        remedy=remedy.arm.words,
+        reference=reference.arm.words,
+        steps=reference.steps,
+        without=reference.loss[:n],
+        with_remedy=remedy.loss[:n],
+        effect=effect,
+        interval=(effect - half, effect + half),
+        ceiling=ceiling,
+        seed=seed,
+        seconds=seconds,
+        complete=n == NUM_SEEDS,
+    )
+
+
 class Bench:
     """Runs arms from one checkpoint, each once; ``compare`` pairs two of them.
 
@@ -112,6 +135,7 @@ class Bench:
         seed: int,
         seconds: float,
         examples: Objective | None = None,
+        num_steps: int = 0,
     ) -> None:
         self.objective, self.make_twin, self.batch_size, self.seed = objective, make_twin, batch_size, seed
         self.cuts = (examples or objective).batches
@@ -119,7 +143,7 @@ class Bench:
         self.seconds = seconds
         self.ceiling = float("inf")
         self._runs: dict[str, ArmRun] = {}
-        self._num_steps = 0
+        self._num_steps = num_steps  # 0: settled by timing
 
     @property
     def num_steps(self) -> int:
@@ -155,31 +179,15 @@ class Bench:
             self._runs[arm.name] = ArmRun(arm, steps, losses)
         return self._runs[arm.name]
 
+    def enter(self, run: ArmRun) -> None:
+        """A run that was made elsewhere, over the same steps."""
+        self._runs[run.arm.name] = run
+
     def compare(self, remedy: Arm, reference: Arm, ceiling: float | None = None) -> Trial:
         """Does the remedy end lower than the reference? Losses above the ceiling count as the ceiling."""
         ceiling = self.ceiling if ceiling is None else ceiling
-        started = time.perf_counter()
-        a, b = self.run(reference), self.run(remedy)
-        n = min(len(a.loss), len(b.loss))
-        bounded = [np.minimum(run.level[:n], ceiling) for run in (a, b)]
-        difference = bounded[0] - bounded[1]
-        effect = float(difference.mean())
-        half = float("inf")
-        if n > 1:
-            half = float(stats.t.ppf(0.975, n - 1) * difference.std(ddof=1) / np.sqrt(n))
-        return Trial(
-            remedy=remedy.words,
-            reference=reference.words,
-            steps=a.steps,
-            without=a.loss[:n],
-            with_remedy=b.loss[:n],
-            effect=effect,
-            interval=(effect - half, effect + half),
-            ceiling=ceiling,
-            seed=self.seed,
-            seconds=time.perf_counter() - started,
-            complete=n == NUM_SEEDS,
-        )
+        started, runs = time.perf_counter(), (self.run(reference), self.run(remedy))
+        return paired(*runs, ceiling, self.seed, time.perf_counter() - started)
 
     def _run_seed(self, arm: Arm, seed: int, steps: np.ndarray) -> np.ndarray:
         losses = np.full(len(steps), np.inf)
@@ -204,9 +212,10 @@ class Bench:
         """Plain training steps on the copy: loss, backward, step."""
         closure = inspect.signature(twin.optimizer.step).parameters.get("closure")
         needs_closure = closure is not None and closure.default is inspect.Parameter.empty
-        step = self.objective.step
+        step = twin.step or self.objective.step
         twin.model.train()
-        batches = self._batches(twin.larger_batch, seed)
+        given = twin.payloads
+        batches = self._batches(twin.larger_batch, seed) if given is None else itertools.cycle(given)
         with torch.enable_grad():
             for taken in range(1, count + 1):
                 payload = next(batches)

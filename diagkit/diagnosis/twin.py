@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,18 +11,20 @@ import torch
 from torch import Tensor, nn
 
 from diagkit.errors import InputError
-from diagkit.objective import Objective
+from diagkit.objective import Objective, Step
 
 DEFAULT_RATE = 1e-3  # of Adam, where no optimizer is given
 
 
 @dataclass(frozen=True)
 class Twin:
-    """Model and optimizer, bound to each other as the originals are, and nothing else."""
+    """Model and optimizer, bound to each other as the originals are, and how they are to be trained."""
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
     larger_batch: int = 1  # times the batch of the original run
+    step: Step | None = None  # trained on this loss instead of the one that is looked at
+    payloads: Sequence[Any] | None = None  # trained on these batches, in this order, again and again
 
     @classmethod
     def of(cls, model: nn.Module, optimizer: torch.optim.Optimizer | None) -> Twin:

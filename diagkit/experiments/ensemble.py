@@ -14,6 +14,7 @@ from torch.func import functional_call, stack_module_state, vmap
 from torch.utils._pytree import tree_map
 
 from diagkit.errors import InputError
+from diagkit.experiments.kept_points import check_kept_at, without_what_came_after
 from diagkit.experiments.seed_runs import SeedRuns, check_seeds, made
 from diagkit.objective.fixed_loss import call_model
 from diagkit.objective.trace import same_random_state
@@ -41,6 +42,7 @@ def train_together(
     epochs: int | None = None,
     max_steps: int | None = None,
     batch_size: int | None = None,
+    keep_at: Iterable[int] = (),
 ) -> SeedRuns:
     r"""Train K models at once, each from its own initialization and in its own data order: for k = 1, ..., K
 
@@ -58,6 +60,7 @@ def train_together(
     data : (X, y) tensors or a Dataset; cut in shuffled minibatches of ``batch_size`` (32).
     optimizer : a function of the parameters that returns SGD, Adam, AdamW, RMSprop or Adagrad.
     seeds : one model each. epochs, max_steps : as in :func:`diagkit.train`.
+    keep_at : numbers of steps after which the parameters are kept, in ``kept``.
 
     Raises
     ------
@@ -75,7 +78,7 @@ def train_together(
     [[3.0, 1.0], [3.0, 1.0], [3.0, 1.0]]
     """
     started = time.perf_counter()
-    chosen = check_seeds(seeds)
+    chosen, keep_at = check_seeds(seeds), check_kept_at(keep_at)
     models = [made(make_model, seed) for seed in chosen]
     check_arguments(models[0], loss_fn, epochs, max_steps, "step", 0)
     streams = [Minibatches(data, batch_size=batch_size, seed=seed) for seed in chosen]
@@ -85,21 +88,25 @@ def train_together(
     stack = _Stack(models, loss_fn, optimizer)
     per_epoch = len(streams[0])
     total = min(n for n in (epochs and epochs * per_epoch, max_steps) if n)
-    losses, complete = [], True
+    losses, kept, complete = [], [], True
     with same_random_state(), torch.enable_grad(), progress("train seeds together", total) as advance:
         for batches in _steps(streams, total):
             if interrupted():
                 complete = False
                 break
             losses.append(stack.step(batches))
+            if len(losses) in keep_at:
+                kept.append(stack.theta())
             advance(1)
             if not stack.alive.any():
                 break
+    loss = np.array(losses, dtype=float).reshape(len(losses), len(chosen)).T
     return SeedRuns.of(
         chosen,
         theta=stack.theta(),
-        loss=np.array(losses, dtype=float).reshape(len(losses), len(chosen)).T,
+        loss=loss,
         together=True,
+        **without_what_came_after(keep_at, kept, loss),
         complete=complete,
         seconds=time.perf_counter() - started,
     )

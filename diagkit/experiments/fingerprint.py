@@ -9,7 +9,7 @@ import hashlib
 import inspect
 import textwrap
 from collections.abc import Callable, Mapping
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -26,8 +26,8 @@ def fingerprint(run: Callable[..., Any]) -> dict[str, str]:
 
     Bound are arguments given by ``functools.partial``, defaults, variables of the functions around it, and
     globals. Numbers, strings, containers, arrays, tensors, modules and datasets of tensors count by their
-    content, functions of the same file by their code, everything else by its name: what cannot be told
-    apart so is not noticed.
+    content, functions of the same file and those handed over by their code, everything else by its name: what
+    cannot be told apart so is not noticed.
 
     Example
     -------
@@ -61,7 +61,8 @@ def _parts(run: Any, depth: int, home: str) -> dict[str, str]:
     describe = functools.partial(_describe, depth=depth - 1, home=home)
     if isinstance(run, functools.partial):
         bound = {**{f"argument {i}": v for i, v in enumerate(run.args)}, **run.keywords}
-        return _parts(run.func, depth, home) | {f"bound {name}": describe(v) for name, v in bound.items()}
+        texts = {name: _handed(value, depth - 1, home) for name, value in bound.items()}
+        return _parts(run.func, depth, home) | {f"bound {name}": text for name, text in texts.items()}
     if inspect.ismethod(run):
         return _parts(run.__func__, depth, home) | {"bound self": describe(run.__self__)}
     if not inspect.isfunction(run):
@@ -83,12 +84,17 @@ def _parts(run: Any, depth: int, home: str) -> dict[str, str]:
 def _code(function: Any) -> str:
     """The syntax tree, where the source can be had: remarks and line breaks are not in it."""
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    except (OSError, TypeError, SyntaxError):  # typed at a prompt, or a lambda within a longer line
-        code = function.__code__
-        constants = [c for c in code.co_consts if isinstance(c, PLAIN)]
-        return f"{code.co_code.hex()} {code.co_names} {constants}"
+        tree: ast.AST = ast.parse(textwrap.dedent(inspect.getsource(function)))
+        if function.__name__ == "<lambda>":  # its source is the statement that it stands in
+            (tree,) = (node for node in ast.walk(tree) if isinstance(node, ast.Lambda))
+    except (OSError, TypeError, SyntaxError, ValueError):  # typed at a prompt, or several lambdas in a line
+        return _compiled(function.__code__)
     return ast.dump(tree)
+
+
+def _compiled(code: Any) -> str:
+    constants = [_compiled(c) if isinstance(c, CodeType) else c for c in code.co_consts]
+    return f"{code.co_code.hex()} {code.co_names} {[c for c in constants if isinstance(c, PLAIN)]}"
 
 
 def _name(thing: Any) -> str:
@@ -127,8 +133,14 @@ def _describe(value: Any, depth: int, home: str) -> str:
             else _name(value)
         )
     if dataclasses.is_dataclass(value) or isinstance(value, Dataset):
-        return f"{_name(type(value))} {describe(vars(value))}"
+        fields = {name: _handed(item, depth - 1, home) for name, item in vars(value).items()}
+        return f"{_name(type(value))} {fields}"
     return _name(type(value))
+
+
+def _handed(value: Any, depth: int, home: str) -> str:
+    """A function that is handed over is part of the experiment, whatever file it stands in."""
+    return _describe(value, depth, _home(value) if inspect.isfunction(value) else home)
 
 
 def _bytes(array: Any) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import Tensor, nn
 
 from diagkit.errors import InputError
@@ -27,6 +28,9 @@ class SeedRuns(Result):
     loss : of each minibatch before its step [K, steps]; NaN after the end of a run that ended earlier.
     steps : losses per run [K]. diverged : whose last loss is not finite [K].
     together : trained as one stack.
+    kept_at : numbers of steps, in order [C]. kept : the parameters after so many steps [K, C, P], NaN after
+        the end of a run that ended earlier. kept_buffers : the model's real buffers then [K, C, Q], one after
+        the other; empty where they do not change.
     """
 
     seeds: tuple[int, ...]
@@ -35,6 +39,9 @@ class SeedRuns(Result):
     steps: np.ndarray
     diverged: np.ndarray
     together: bool
+    kept_at: tuple[int, ...] = ()
+    kept: Tensor = field(default_factory=lambda: torch.empty(0, 0, 0))
+    kept_buffers: Tensor = field(default_factory=lambda: torch.empty(0, 0, 0))
 
     @classmethod
     def of(cls, seeds: tuple[int, ...], *, theta: Tensor, loss: np.ndarray, **rest: Any) -> SeedRuns:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from diagkit.experiments.ensemble import obstacle, train_together
+from diagkit.experiments.kept_points import PointKeeper, check_kept_at, points_of_runs
 from diagkit.experiments.seed_runs import SeedRuns, check_seeds, made
 from diagkit.training import Minibatches, train
 from diagkit.work import interrupted, progress
@@ -32,6 +33,7 @@ def train_seeds(
     epochs: int | None = None,
     max_steps: int | None = None,
     batch_size: int | None = None,
+    keep_at: Iterable[int] = (),
     together: bool | None = None,
 ) -> SeedRuns:
     """Train one model per seed: together where that is faster, else one by one with :func:`diagkit.train`.
@@ -56,7 +58,7 @@ def train_seeds(
     >>> bool(torch.allclose(one_by_one.theta, stacked.theta, rtol=1e-12)), stacked.together
     (True, True)
     """
-    chosen = check_seeds(seeds)
+    chosen, keep_at = check_seeds(seeds), check_kept_at(keep_at)
     first = made(make_model, chosen[0])
     if together is None:
         batches = Minibatches(data, batch_size=batch_size)
@@ -65,12 +67,14 @@ def train_seeds(
     how: dict[str, Any] = {"optimizer": optimizer, "epochs": epochs, "max_steps": max_steps}
     how["batch_size"] = batch_size
     if together:
-        return train_together(make_model, loss_fn, data, seeds=chosen, **how)
-    started, runs = time.perf_counter(), []
+        return train_together(make_model, loss_fn, data, seeds=chosen, keep_at=keep_at, **how)
+    started, runs, keepers = time.perf_counter(), [], []
     with progress("train seeds", len(chosen)) as advance:
         for seed in chosen:
             if interrupted():
                 break
+            keepers.append(PointKeeper(keep_at))
+            how["callbacks"] = keepers[-1:] if keep_at else ()
             runs.append(train(made(make_model, seed), loss_fn, data, seed=seed, **how))
             advance(1)
     kept = [run for run in runs if run.complete]
@@ -83,6 +87,7 @@ def train_seeds(
         theta=torch.stack([run.final_theta for run in kept]) if kept else torch.empty(0, 0),
         loss=loss,
         together=False,
+        **points_of_runs(keepers[: len(kept)], keep_at),
         complete=len(kept) == len(chosen),
         seconds=time.perf_counter() - started,
     )

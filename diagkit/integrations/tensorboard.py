@@ -15,7 +15,7 @@ FRAME = 16  # bytes around a record: its length, and a checksum of the length an
 def read_event_files(
     files: Sequence[Path], folder: Path, notes: list[str]
 ) -> list[tuple[int, dict[str, Any]]]:
-    """Scalars of one run, as (number of the event, {"step": ..., tag: value}); extends ``notes`` by the damage.
+    """Scalars of a run, as (number of the event, {"step": ..., tag: value}); extends ``notes`` by the damage.
 
     Both ways to write a scalar are read, the old ``simple_value`` and the tensor of one element. A tag from a
     subfolder of the run carries its name ("validation/epoch_loss"); where a writer made the subfolder from

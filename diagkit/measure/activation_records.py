@@ -96,10 +96,12 @@ class Watcher:
             record.add(self._rows(h))
             # Nothing to train in front of it: a zero that asks for a gradient lets one come this far.
             changed = None if h.requires_grad else h + self.anchor
-            (h if changed is None else changed).register_hook(
-                # The loss is a mean over the examples: what comes back is 1 / n of an example's own gradient.
-                lambda g, n=self._size: record.add_gradient(self._rows(g) * n)
-            )
+            carrier = h if changed is None else changed
+            if carrier.requires_grad:  # not under no_grad: no gradient comes back there
+                carrier.register_hook(
+                    # The loss is a mean over the examples: this is 1 / n of an example's own gradient.
+                    lambda g, n=self._size: record.add_gradient(self._rows(g) * n)
+                )
             return changed
 
         return watch

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from diagkit.errors import InputError, NonFiniteError
+from diagkit.errors import InputError, NoGradientError, NonFiniteError
 from diagkit.objective.batches import Batch, cut, tensors_in
 from diagkit.objective.fixed_loss import Findings, FixedLoss
 from diagkit.objective.memory import counting_saved_bytes
@@ -72,7 +72,7 @@ def examine(fixed: FixedLoss, theta: Tensor, batches: Sequence[Batch]) -> None:
         found.random = True
         found.notes.append("the loss draws random numbers: the same ones are used for every evaluation")
     if not loss.requires_grad:
-        raise InputError(
+        raise NoGradientError(
             "a loss that does not depend on the chosen parameters by any differentiable path",
             allowed="a loss computed with torch operations, without .item(), .detach(), argmax or no_grad",
             write="params=[...] with a block that the loss uses",

@@ -95,7 +95,7 @@ def draw_batch_sizes(
             if metric.endswith("loss") and spans(values, WIDE_RANGE):
                 axes.set_yscale("log")
             for axis in (axes.xaxis, axes.yaxis):
-                axis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+                axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         else:
             note(axes, 0.5, 0.5, "no numbers")
         if metric == "train_loss" and np.isfinite(result.target_loss):
@@ -133,7 +133,7 @@ def _draw_curve(
     artists["seeds"].append(
         ax.fill_between(at, table.min(axis=1), table.max(axis=1), color=color, alpha=0.15, linewidth=0)
     )
-    pale = {} if marker else {"linewidth": REFERENCE, "alpha": 0.4, "zorder": 1}
+    pale: dict[str, Any] = {} if marker else {"linewidth": REFERENCE, "alpha": 0.4, "zorder": 1}
     line = ax.plot(
         at, means, color=color, linestyle=dashes, marker=marker, markevery=[-1], label=name, **pale
     )[0]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from diagkit.experiments.batch_size.critical_batch_size import CriticalBatchSize
 from diagkit.plots import style
@@ -47,7 +47,7 @@ def draw_critical_batch_size(result: CriticalBatchSize, ax: Axes | None = None) 
         handles = [seeds[0], artists["fit"]]
         if result.fit.e_min > 0:
             saving = axes.plot(
-                grid, result.fit.e_min / grid, "--", color=style.GREY, label="every doubling halves the steps"
+                grid, result.fit.e_min / grid, "--", color=style.GREY, label="twice the batch, half the steps"
             )[0]
             handles.append(saving)
         top, bottom = float(np.nanmax(result.steps)) * 1.6, float(np.nanmin(result.steps)) / 1.8
@@ -60,7 +60,7 @@ def draw_critical_batch_size(result: CriticalBatchSize, ax: Axes | None = None) 
         noise = np.array(result.noise_range)
         if np.isfinite(result.noise_scale) and result.noise_scale > 0:
             ends = np.clip(noise, grid[0], grid[-1] * 30)
-            name = "noise scale on the way (± a factor of 10)"
+            name = "noise scale (good to a factor of 10)"
             height = bottom * (top / bottom) ** 0.06
             artists["noise"] = axes.plot(ends, [height, height], color=style.BLACK, lw=5, label=name)[0]
             axes.plot([result.noise_scale], [height], "D", color=style.BLACK)
@@ -69,6 +69,9 @@ def draw_critical_batch_size(result: CriticalBatchSize, ax: Axes | None = None) 
         axes.set_xlim(grid[0], grid[-1])
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_locator(NullLocator())
         axes.set_xticks(sizes, [f"{b}" for b in result.batch_sizes])
         artists["legend"] = legend_below(axes, handles)
         return Drawn(axes, artists)

@@ -13,7 +13,7 @@ from diagkit.experiments.normalization import NormalizationStudy
 from diagkit.experiments.normalization.claims import ROUNDER, rounder
 from diagkit.plots import style
 from diagkit.plots.drawing import Drawn, draw
-from diagkit.plots.style import label, legend_below, short, styled
+from diagkit.plots.style import label, legend_below, styled
 
 # Verdict -> face, hatching, sign, words: three ways to tell them apart.
 LOOKS = {
@@ -21,14 +21,14 @@ LOOKS = {
     "not reproduced": (style.ORANGE, "", "✗", "not rounder (✗)"),
     "inconclusive": (style.UNKNOWN_FACE, style.HATCH, "?", "inconclusive (?)"),
 }
-MOST_WORDS = 11  # characters of a kind on a line
+LARGEST = r"$\lambda_{max}$"
 
 
 @draw.register
 def draw_normalization_study(result: NormalizationStudy, ax: Axes | None = None) -> Drawn:
     """A table of verdicts: a row for each measure, a column for each kind, the factor to "none" in the cell.
 
-    Rounder means smaller for all measures but the largest stable rate.
+    The arrow at a measure points to where it is rounder: down for all but the largest stable rate.
     """
     kinds = [n for n in result.normalizations if n.kind != "none"]
     measures = list(ROUNDER)
@@ -45,7 +45,7 @@ def draw_normalization_study(result: NormalizationStudy, ax: Axes | None = None)
                         (column, row), 1, 1, facecolor=face, hatch=hatch, edgecolor="white", linewidth=2
                     )
                 )
-                factor = "-" if not np.isfinite(verdict.value) else f"×{short(10**verdict.value, 2)}"
+                factor = f"×{float(f'{10**verdict.value:.2g}'):g}" if np.isfinite(verdict.value) else "-"
                 artists[measure, str(kind)] = axes.text(
                     column + 0.5, row + 0.5, f"{factor} {sign}", ha="center", va="center",
                     path_effects=style.outlined(face if not hatch else "white"),
@@ -60,15 +60,18 @@ def draw_normalization_study(result: NormalizationStudy, ax: Axes | None = None)
         label(
             axes,
             title=f"Is the surface rounder with normalization?{partial}",
-            x=f"kind; × what it is without, {len(result.sweep.grid.seeds)} seeds",
+            x=f"kind of normalization: × without any; {len(result.sweep.grid.seeds)} seeds; arrows: rounder",
         )
         handles = [Patch(facecolor=f, hatch=h, edgecolor="white", label=w) for f, h, _, w in LOOKS.values()]
-        artists["legend"] = legend_below(axes, handles, ncols=3)
+        artists["legend"] = legend_below(axes, handles, ncols=3, tick_lines=2)
         return Drawn(axes, artists)
 
 
 def _row(measure: str) -> str:
-    return ROUNDER[measure][0].replace("change of the gradient along a step", "gradient change")
+    words, expects = ROUNDER[measure]
+    short_words = words.replace("change of the gradient along a step", "gradient change")
+    arrow = "↓" if expects == "decrease" else "↑"  # which way is rounder
+    return f"{short_words.replace('λ_max', LARGEST)} {arrow}"
 
 
 def _folded(text: str) -> str:

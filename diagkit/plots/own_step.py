@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from diagkit.diagnosis.own_step.books import OwnStep
 from diagkit.diagnosis.own_step.mode_gap import ModeGap
@@ -39,15 +40,15 @@ def draw_own_step(result: OwnStep, ax: Axes | None = None) -> Drawn:
             none = " (0)" if not series[name].any() else ""
             artists[name] = axes.plot(place, values, dash, color=colour, marker=marker, label=words + none)[0]
         axes.set_yscale("log")
-        for axis_part in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
-            axis_part(lambda value, _: f"{value:g}")
-        if any((values == 0).any() for values in series.values()):
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        floor = low if any((values == 0).any() for values in series.values()) else 0.0
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}" if value > floor else "")
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        if floor:
             axes.set_ylim(bottom=low / 2)
             artists["zero"] = axes.annotate(
                 "exactly 0", (place.mean(), low), (0, 8), textcoords="offset points"
             )
-            axes.set_yticks([tick for tick in axes.get_yticks() if low < tick <= positive.max(initial=1.0)])
-            axes.tick_params(which="minor", labelleft=False)
         axes.set_xticks(place)
         artists["legend"] = legend_below(axes)
         return Drawn(axes, artists)

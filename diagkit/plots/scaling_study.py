@@ -15,7 +15,7 @@ from diagkit.plots.drawing import Drawn, draw
 from diagkit.plots.style import label, legend_below, short, styled
 
 SHIFT = 0.2  # between the rules
-WORDS = {"fixed": "one fixed rate", "1/lambda_max": "rate 1/λ_max", "Adam": "Adam"}
+WORDS = {"fixed": "one fixed rate", "1/lambda_max": r"rate $1/\lambda_{max}$", "Adam": "Adam"}
 
 
 @draw.register
@@ -74,7 +74,7 @@ def draw_feature_scaling_study(result: FeatureScalingStudy, ax: Axes | None = No
             x="scaling of the inputs, and their condition number κ",
             y="steps",
         )
-        artists["legend"] = legend_below(axes, handles)
+        artists["legend"] = legend_below(axes, handles, tick_lines=2)
         return Drawn(axes, artists)
 
 

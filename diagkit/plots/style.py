@@ -118,9 +118,13 @@ def note(ax: Axes, x: float, y: float, text: str, **options: Any) -> Any:
     return ax.text(x, y, text, **look)
 
 
-def legend_below(ax: Axes, handles: list[Any] | None = None, ncols: int = 2) -> Legend:
-    """The legend under the name of the x-axis, where it hides nothing, whatever the size of the axes."""
-    below = ax.transAxes + ScaledTranslation(0.0, -BELOW / 72, ax.figure.dpi_scale_trans)
+def legend_below(ax: Axes, handles: list[Any] | None = None, ncols: int = 2, tick_lines: int = 1) -> Legend:
+    """The legend under the name of the x-axis, where it hides nothing, whatever the size of the axes.
+
+    ``tick_lines`` : lines of text that the names of the ticks take.
+    """
+    depth = BELOW + 1.2 * TEXT * (tick_lines - 1)
+    below = ax.transAxes + ScaledTranslation(0.0, -depth / 72, ax.figure.dpi_scale_trans)
     handles = ax.get_legend_handles_labels()[0] if handles is None else handles
     return ax.legend(
         handles=handles,

@@ -42,8 +42,8 @@ def draw_verdict_table(result: VerdictTable, ax: Axes | None = None) -> Drawn:
                 verdict = found.verdict.verdict if found else "inconclusive"
                 text = f"{WORDS[verdict].replace(chr(10), ' ')}\n{_effect(found)}" if found else UNMEASURED
                 _cell(axes, artists, row, column, text, verdict)
-            for column, verdict in enumerate(answers.get(arm, ()), start=len(COLUMNS)):
-                _cell(axes, artists, row, column, WORDS[verdict], verdict, weight="bold")
+            for column, said in enumerate(answers.get(arm, ()), start=len(COLUMNS)):
+                _cell(axes, artists, row, column, WORDS[said], said, weight="bold")
         names = [*(words for _, words in COLUMNS), *ANSWERS]
         axes.set_xlim(-0.02, len(names))
         axes.set_ylim(len(arms) - 0.5, -0.5)

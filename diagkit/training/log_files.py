@@ -17,8 +17,8 @@ from diagkit.training.records import history_of_records, named
 from diagkit.training.run_folders import PACKED, Log, find_logs, is_event_file, log_suffix
 
 FORMATS = (
-    ".csv and .tsv (a header, then one row per record), .jsonl and .ndjson (one object per line), .json, each "
-    "also .gz; TensorBoard event files; a run folder"
+    ".csv and .tsv (a header, then one row per record), .jsonl and .ndjson (one object per line), .json, "
+    "each also .gz; TensorBoard event files; a run folder"
 )
 MOST_TRIED = 50  # files of a folder that are opened in search of a log
 Reader = Callable[[str, list[str]], Any]  # (text, notes to extend) -> records, or a dict of series

@@ -60,17 +60,17 @@ def log_suffix(path: Path) -> str:
 def find_logs(folder: Path) -> list[Log]:
     """Logs in a folder and down to three levels below it, the likeliest first.
 
-    A trainer's state, a ``metrics.csv``, event files, other logs; of one kind the one least deep, and there the
-    last by number: ``checkpoint-1000`` before ``checkpoint-500``, ``version_10`` before ``version_9``.
+    A trainer's state, a ``metrics.csv``, event files, other logs; of one kind the one least deep, and there
+    the last by number: ``checkpoint-1000`` before ``checkpoint-500``, ``version_10`` before ``version_9``.
 
     Example
     -------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as name:
-    ...     for part in ("checkpoint-500/trainer_state.json", "checkpoint-1000/trainer_state.json", "config.json"):
-    ...         path = Path(name, part)
-    ...         path.parent.mkdir(exist_ok=True)
-    ...         path.touch()
+    ...     for part in ("checkpoint-500", "checkpoint-1000"):
+    ...         Path(name, part).mkdir()
+    ...         Path(name, part, "trainer_state.json").touch()
+    ...     Path(name, "config.json").touch()
     ...     [log.path.relative_to(name).as_posix() for log in find_logs(Path(name))]
     ['checkpoint-1000/trainer_state.json', 'checkpoint-500/trainer_state.json', 'config.json']
     """

@@ -4,6 +4,9 @@ import pytest
 
 from diagkit.diagnosis.check import REFUTED, UNDECIDED, Evidence
 from diagkit.diagnosis.checks import all_checks
+from evidence_of_data import DATA_CASES
+from evidence_of_layers import LAYER_CASES
+from evidence_of_own_step import OWN_STEP_CASES
 
 CHECKS = {check.cause: check for check in all_checks()}
 
@@ -120,6 +123,11 @@ CASES = [
 ]
 
 
+CASES += LAYER_CASES
+CASES += DATA_CASES
+CASES += OWN_STEP_CASES
+
+
 @pytest.mark.parametrize(("cause", "numbers", "verdict", "certainty"), CASES)
 def test_judgement_and_words(cause, numbers, verdict, certainty):
     check, evidence = CHECKS[cause], Evidence(numbers)
@@ -146,7 +154,10 @@ def test_the_ladder():
     checks = all_checks()
     assert [c.rung for c in checks] == sorted(c.rung for c in checks)
     assert len({c.rung for c in checks}) == len({c.rank for c in checks}) == len(checks)
-    assert checks[0].cause == "non-finite"
+    # What would make measuring impossible comes first.
+    first = ["loss-sees-no-target", "no-gradient-path", "non-finite"]
+    assert [c.cause for c in checks[:3]] == first
+    assert all(c.before_objective for c in checks[:3])
     faults = [c.rank for c in checks if not c.outcome]
     assert max(faults) < min(c.rank for c in checks if c.outcome)
 

@@ -79,3 +79,27 @@ def test_methods_and_callable_objects():
     assert fingerprint(Runner(1)) == fingerprint(Runner(1))
     assert fingerprint(Runner(1)) != fingerprint(Runner(2))
     assert fingerprint(Settings(1, torch.ones(1)).__eq__) != fingerprint(Settings(1, torch.zeros(1)).__eq__)
+
+
+@dataclass
+class Task:
+    make: object
+
+
+def run_of(make, lr, seed):
+    return {"loss": make() * lr}
+
+
+@pytest.mark.parametrize("hand_over", [lambda f: f, Task], ids=["function", "within a dataclass"])
+def test_a_function_handed_over_counts_by_its_code(hand_over):
+    one = fingerprint(functools.partial(run_of, make=hand_over(lambda: 1.0)))
+    same = fingerprint(functools.partial(run_of, make=hand_over(lambda: 1.0)))  # another statement
+    other = fingerprint(functools.partial(run_of, make=hand_over(lambda: 2.0)))
+    assert one == same
+    assert [part for part in one if one[part] != other[part]] == ["bound make"]
+
+
+def test_several_lambdas_of_a_line_are_told_apart():
+    a, b, c = (lambda: 1.0), (lambda: 2.0), (lambda: 1.0)
+    one, two, three = (fingerprint(functools.partial(run_of, make=f))["bound make"] for f in (a, b, c))
+    assert one == three != two

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from diagkit.diagnosis import arms
 from diagkit.diagnosis.case import Case
 from diagkit.diagnosis.check import REFUTED, SUPPORTED_BY_TRIAL, UNDECIDED, Check, Evidence, Judgement
 from diagkit.diagnosis.scales import FLAT
 from diagkit.diagnosis.trial import Trial
-from diagkit.diagnosis.twin import can_start_afresh
+from diagkit.diagnosis.twin import can_start_afresh, start_afresh
+from diagkit.objective import of_model, same_random_state
+from diagkit.work import progress
 
 FLAT_RATIO = 0.1  # gradient norm against that of fresh networks
 ADAM_RATE = 1e-2
@@ -30,7 +34,7 @@ def measure(case: Case) -> Evidence:
     saddle = case.place.verdict == "saddle" and not case.is_plateau
     if not case.is_high or case.nothing_to_gain or saddle:
         return Evidence(numbers, (case.place,))
-    fresh = case.fresh_gradient_norm
+    fresh = case.once("fresh gradient norm", lambda: fresh_gradient_norm(case))
     numbers["ratio"] = None if fresh is None else case.gradient_norm / max(fresh, 1e-300)
     small = numbers["ratio"] is not None and numbers["ratio"] <= FLAT_RATIO
     numbers["flat"] = bool(slope <= FLAT or small) and case.is_stuck
@@ -39,6 +43,19 @@ def measure(case: Case) -> Evidence:
     best = _best_remedy(case)
     numbers["helps"], numbers["remedy"] = case.helps(best), best.remedy
     return Evidence(numbers, (case.place, best), best)
+
+
+def fresh_gradient_norm(case: Case) -> float | None:
+    """Median gradient norm of the same network freshly initialized, None where that cannot be done."""
+    if not can_start_afresh(case.model):
+        return None
+    norms = []
+    with same_random_state(), progress("fresh networks", 3) as advance:
+        for seed in range(3):
+            fresh = start_afresh(case.twin(), seed).model
+            norms.append(float(of_model(case.objective, fresh).gradient().norm()))
+            advance(1)
+    return float(np.median(norms))
 
 
 def _best_remedy(case: Case) -> Trial:

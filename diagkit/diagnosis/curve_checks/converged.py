@@ -6,6 +6,8 @@ from typing import Any
 
 from diagkit.diagnosis.check import REFUTED, SUPPORTED_PROBABLY, UNDECIDED, Check, Evidence, Judgement
 
+CONSTANT = 0.5  # share of the highest rate above which the last one has not decayed
+
 
 def measure(case: Any) -> Evidence:
     curve = case.curve
@@ -37,19 +39,18 @@ def answer(evidence: Evidence, judgement: Judgement) -> str:
     if not evidence["flat"]:
         line = evidence["trend"]
         return (
-            f"Open: the last quarter changed by {-line.fall:.3g} ± {line.sem:.2g}, too noisy to tell level from "
-            "falling."
+            f"Open: the last quarter changed by {-line.fall:.3g} ± {line.sem:.2g}, too noisy to tell level "
+            "from falling."
         )
-    since = "from the start" if evidence["share"] is None else f"since about step {evidence['since']:.0f}"
     share = "" if evidence["share"] is None else f", {100 * evidence['share']:.3g} % of where it began"
-    flat = f"flat {since} at {evidence['level']:.4g}{share}"
+    flat = f"flat since about step {evidence['since']:.0f} at {evidence['level']:.4g}{share}"
     if judgement.verdict == "supported":
         return f"As far as a curve can tell: {flat}."
-    rate = evidence["rate_left"]
-    constant = " The rate has not decayed: a tenth of it for a while would show a noise floor." if rate else ""
-    return (
-        f"Open: {flat}. That may be the bottom for noisy labels, or a plateau.{constant if (rate or 0) > 0.5 else ''}"
+    constant = (evidence["rate_left"] or 0.0) > CONSTANT
+    advice = (
+        " The rate has not decayed: a tenth of it for a while would show a noise floor." if constant else ""
     )
+    return f"Open: {flat}. That may be the bottom for noisy labels, or a plateau.{advice}"
 
 
 CHECK = Check(
@@ -62,7 +63,7 @@ CHECK = Check(
     judge=judge,
     answer=answer,
     remedy=lambda evidence: "Nothing to repair. For a lower loss change the data or the model.",
-    source="the last quarter gained less than a twentieth of the first level, and the run more than half of it",
+    source="the last quarter gained less than a twentieth of the first level, the run more than half",
     needs=("history",),
     outcome=True,
 )

@@ -27,7 +27,8 @@ def answer(evidence: Evidence, judgement: Judgement) -> str:
     if swing is not None:
         return (
             f"Probably: over the last half it goes up and down every {swing.period:.3g} logged entries, by "
-            f"{swing.amplitude:.3g} each way. Batches in one fixed order would look the same if that is an epoch."
+            f"{swing.amplitude:.3g} each way. Batches in one fixed order would look the same if that is an "
+            "epoch."
         )
     return "Nothing shows it: no rise that stayed and no regular swing beyond the noise."
 

@@ -32,16 +32,17 @@ def judge(evidence: Evidence) -> Judgement:
 
 
 def answer(evidence: Evidence, judgement: Judgement) -> str:
-    others = "".join(f" {name} is infinite at step {step}." for name, step in evidence["others"] if name != "loss")
+    others = "".join(
+        f" {name} is infinite at step {step}." for name, step in evidence["others"] if name != "loss"
+    )
+    step, before, lowest = evidence["step"], evidence["before"], evidence["lowest"]
     if judgement.verdict == "supported":
-        last = "" if evidence["before"] is None else f", after {evidence['before']:.4g}"
-        climbed = ""
-        if evidence["before"] is not None and evidence["lowest"] is not None:
-            if evidence["before"] > 1.5 * abs(evidence["lowest"]):
-                climbed = f"; it had climbed from {evidence['lowest']:.4g} before"
-        return f"No: the logged loss is NaN or Inf from step {evidence['step']} on{last}{climbed}.{others}"
-    if evidence["step"] is not None:
-        return f"In the end: a loss that is not finite was logged at step {evidence['step']} and passed.{others}"
+        last = "" if before is None else f", after {before:.4g}"
+        if before is not None and lowest is not None and before > 1.5 * abs(lowest):
+            last += f"; it had climbed from {lowest:.4g} before"
+        return f"No: the logged loss is NaN or Inf from step {step} on{last}.{others}"
+    if step is not None:
+        return f"In the end: a loss that is not finite was logged at step {step} and passed.{others}"
     return f"Yes: every logged loss is finite.{others}"
 
 

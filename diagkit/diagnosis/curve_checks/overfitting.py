@@ -44,8 +44,8 @@ CHECK = Check(
     judge=judge,
     answer=answer,
     remedy=lambda evidence: (
-        f"Keep the checkpoint at step {evidence['found'].step}; for a lower one, more data or augmentation, weight "
-        "decay, dropout, or a smaller model."
+        f"Keep the checkpoint at step {evidence['found'].step}; for a lower one, more data or augmentation, "
+        "weight decay, dropout, or a smaller model."
     ),
     source="slope of the validation loss behind its lowest point, t-test at 0.5 %; Prechelt 1998",
     needs=("history",),

@@ -22,13 +22,15 @@ def answer(evidence: Evidence, judgement: Judgement) -> str:
         return "Cannot be seen: no learning rate in the log."
     if found is None:
         return "No: the rate was not next to zero for long."
-    spent = f"the rate is below 1 % of its peak from step {found.step} on ({100 * found.share:.2g} % of the run)"
+    spent = (
+        f"the rate is below 1 % of its peak from step {found.step} on ({100 * found.share:.2g} % of the run)"
+    )
     if judgement.verdict == "supported":
         return (
-            f"Yes: {spent}, and while it was high the loss still fell by {found.fall_before:.3g} over the last "
-            f"third of those steps, against {found.fall_after:.3g} since."
+            f"Yes: {spent}; before, the last third of the way lowered the loss by {found.before:.3g} ± "
+            f"{found.sem:.2g} beside what a lower rate does by itself, and since then it fell by {found.after:.3g}."
         )
-    return f"No: {spent}, but the loss had stopped falling before."
+    return f"Not shown: {spent}, but before it did not lower the loss beyond its noise."
 
 
 CHECK = Check(
@@ -44,6 +46,6 @@ CHECK = Check(
         "Train on with a rate like that before the decay, and let the schedule end where the training ends."
     ),
     code="scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=num_steps)  # all steps",
-    source="fall of the loss while the rate was at least half of its peak",
+    source="least squares of the loss on the sum of rates and on the rate",
     needs=("history",),
 )

@@ -33,8 +33,8 @@ def remedy(evidence: Evidence) -> str:
     left = evidence["rate_left"]
     if left is not None and left < LOW_RATE:
         return (
-            f"Train longer, with a longer schedule: the rate is down to {100 * left:.2g} % of its peak, so further "
-            "steps of this one would change little."
+            f"Train longer, with a longer schedule: the rate is down to {100 * left:.2g} % of its peak, so "
+            "further steps of this one would change little."
         )
     return "Train longer; nothing in the log asks for repair."
 

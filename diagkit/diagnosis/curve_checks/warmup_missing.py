@@ -32,8 +32,8 @@ def answer(evidence: Evidence, judgement: Judgement) -> str:
     if found is None or not found.sudden:
         return "No: no early jump that stayed."
     where = (
-        f"at step {found.step} ({100 * found.share:.2g} % of the run) the loss jumps from {found.before:.4g} to "
-        f"stay at {found.after:.4g}"
+        f"at step {found.step} ({100 * found.share:.2g} % of the run) the loss jumps from {found.before:.4g} "
+        f"to stay at {found.after:.4g}"
     )
     rate = evidence["first_rate"]
     began = "" if rate is None else f"; the first rate is {100 * rate:.3g} % of the highest"
@@ -50,8 +50,8 @@ CHECK = Check(
     judge=judge,
     answer=answer,
     remedy=lambda evidence: (
-        "Start again with a rate that grows linearly over the first steps (2/(1 - beta2) of them for Adam, up to "
-        "a tenth of the run), or with a lower one."
+        "Start again with a rate that grows linearly over the first steps (2/(1 - beta2) of them for Adam, up "
+        "to a tenth of the run), or with a lower one."
     ),
     code="warmup = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=0.01, total_iters=2000)",
     source="two-segment fit behind the lowest level; length of a warm-up: Ma and Yarats, AAAI 2021",

@@ -1,0 +1,1 @@
+"""What the data, the outputs and the loss look like, before anything is trained."""

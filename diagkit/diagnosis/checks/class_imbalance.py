@@ -1,0 +1,76 @@
+"""The loss sits at the majority-class solution: rare classes are never predicted, though they could be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from diagkit.diagnosis import arms
+from diagkit.diagnosis.audit.classes import balanced, class_counts
+from diagkit.diagnosis.audit.labels import table
+from diagkit.diagnosis.audit.repair import bench_of, lowers, shown
+from diagkit.diagnosis.case import Case
+from diagkit.diagnosis.check import REFUTED, SUPPORTED_BY_TRIAL, Check, Evidence, Judgement
+from diagkit.objective import Stepwise
+
+UNEVEN = 3.0  # times its even share, from which the most frequent class is called a majority
+NEVER = (
+    0.1  # predictions of the others over their occurrence, below which they are as good as never predicted
+)
+
+
+def measure(case: Case) -> Evidence:
+    numbers: dict[str, Any] = {"share": None, "classes": 0, "others": None, "suspect": False, "helps": False}
+    found = class_counts(case)
+    if found is None:
+        return Evidence(numbers)
+    kinds = int((found.counts > 0).sum())
+    numbers |= {"share": found.share, "classes": kinds, "others": found.others_predicted}
+    odds = found.share / max(1 - found.share, 1e-12)
+    uneven = kinds > 1 and odds * (kinds - 1) >= UNEVEN
+    numbers["suspect"] = uneven and found.others_predicted < NEVER and case.is_high
+    if not numbers["suspect"]:
+        return Evidence(numbers)
+    known = table(case)
+    assert known is not None
+    chosen = balanced(found.labels, case.seed)
+    step = case.step or Stepwise.of_pairs(case.loss_fn).step
+    bench = bench_of(case, step, [(known.inputs[chosen], known.targets[chosen])])
+    to_model = case.everything.fixed.to_model
+    order = shown([to_model(payload) for payload in case.read], "classes as they come")
+    trial = bench.compare(arms.AS_IS, order)
+    numbers["helps"] = lowers(trial)
+    return Evidence(numbers, (trial,), trial)
+
+
+def judge(evidence: Evidence) -> Judgement:
+    return SUPPORTED_BY_TRIAL if evidence["helps"] else REFUTED
+
+
+def answer(evidence: Evidence, judgement: Judgement) -> str:
+    if evidence["share"] is None:
+        return "Cannot be seen: the targets are not classes."
+    text = (
+        f"{100 * evidence['share']:.3g} % of the labels are of one class of {evidence['classes']}; the "
+        f"others are predicted {evidence['others']:.2g} times as often as they occur"
+    )
+    if judgement.verdict == "supported":
+        return f"Yes: {text}. Shown all classes equally often, the loss over balanced classes ends lower."
+    return f"No: {text}" + ("; showing all equally often gains nothing." if evidence["suspect"] else ".")
+
+
+CHECK = Check(
+    cause="class-imbalance",
+    meaning="the loss sits at the majority-class solution",
+    question="Does the model predict the most frequent class only?",
+    rung=3.5,
+    rank=0.95,
+    measure=measure,
+    judge=judge,
+    answer=answer,
+    remedy=lambda evidence: (
+        "Show the classes equally often, or weight the loss; judge by balanced accuracy, not the mean loss."
+    ),
+    code="weights = 1.0 / torch.bincount(y).float()\n"
+    "sampler = torch.utils.data.WeightedRandomSampler(weights[y], len(y))",
+    source="predictions counted; tried with balanced batches, both arms looked at over balanced classes",
+)

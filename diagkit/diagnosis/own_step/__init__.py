@@ -1,0 +1,1 @@
+"""The user's own step, run and observed between a snapshot and a restore."""
