@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).resolve().parents[1]
-EXTRAS = ("experiments", "cluster", "lab", "test")
+EXTRAS = ("experiments", "cluster", "logs", "trainers", "lab", "test")
 ON_PYPI = {"pytorch": "torch", "matplotlib-base": "matplotlib", "playwright-python": "playwright"}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))

@@ -12,4 +12,4 @@ MATERIAL_LOSS = 0.10  # nor one below this share of the present loss
 STILL_FALLING = 0.02  # share of the unit over a trial, or over the last quarter of a run
 FLAT = 0.02  # share of the unit below which a slope or a curvature leads nowhere within ||theta||
 CEILING = 1.5  # times the unit of loss: beyond knowing nothing, all losses are equally bad
-LARGE = 0.2  # share of the unit that decay, dropout or a small model must cost before they are called too much
+LARGE = 0.2  # share of the unit that decay, dropout or a small model must cost to be called too much

@@ -24,6 +24,7 @@ from diagkit.objective import same_random_state
 from diagkit.training import as_history
 from diagkit.work import interrupted, watching
 
+ONE_DIRECTION = 0.999  # |cosine| from which two vectors span no plane
 SURFACE_STEP = 2.0  # extent of the surface, in units of the step off a saddle or of a tenth of ||theta||
 
 
@@ -136,6 +137,8 @@ def _threads(case: Case) -> AbstractContextManager[object]:
 def _surface(case: Case) -> Any:
     """The loss in the plane of lowest and highest curvature, as far out as the place suggests."""
     vectors = (case.place.smallest.vectors[0], case.place.largest.vectors[0])
+    if abs(float(vectors[0] @ vectors[1])) > ONE_DIRECTION:
+        return None  # no curvature at all, as where every output is cut off: one vector for both ends
     escape = case.__dict__.get("escape")
     length = (
         abs(escape.step)

@@ -28,8 +28,11 @@ def draw_loss_curve(result: LossCurve, ax: Axes | None = None, **options: Any) -
             return Drawn(axes, artists)
         _mark_course(result, axes, artists)
         _mark_events(result, axes, artists)
-        place = "best" if result.history.num_steps <= MANY else "upper right"
-        artists["legend"] = axes.legend(fontsize=TEXT - 1, loc=place, framealpha=0.85)
+        artists["legend"] = axes.legend(
+            fontsize=TEXT - 1,
+            loc="best" if result.history.num_steps <= MANY else "upper right",
+            framealpha=0.85,
+        )
     return Drawn(axes, artists)
 
 

@@ -76,3 +76,14 @@ def _row(measure: str) -> str:
 
 def _folded(text: str) -> str:
     return text.replace(", ", ",\n").replace("after the activation", "after act.")
+
+
+def _two_digits(value: float) -> str:
+    """As few characters as hold them.
+
+    Example
+    -------
+    >>> _two_digits(99.6), _two_digits(0.553)
+    ('100', '0.55')
+    """
+    return f"{float(f'{value:.2g}'):g}"

@@ -132,9 +132,17 @@ def test_the_stop_button(torch_data):
     assert not report.complete
 
 
-def test_arguments_for_checks_to_come_are_named(torch_data):
-    report = dk.diagnose(model(), MSE, torch_data, val_data=torch_data)
-    assert any("val_data" in text for text in report.not_seen)
+def test_arguments_that_are_missing_are_named(torch_data):
+    report = dk.diagnose(model(), MSE, torch_data)
+    assert any("val_data=..." in text for text in report.not_seen)
+
+
+def test_a_loss_without_any_curvature_has_no_surface(torch_data):
+    closed = nn.Sequential(nn.Linear(4, 1), nn.ReLU())
+    nn.init.constant_(closed[0].bias, -100.0)
+    report = dk.diagnose(closed, MSE, torch_data, budget=10)
+    assert report.surface is None
+    assert report.cause
 
 
 def test_a_loss_that_is_finite_and_a_gradient_that_is_not():

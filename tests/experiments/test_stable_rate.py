@@ -21,8 +21,8 @@ def quadratic(eigenvalues, start):
     return model, (X, torch.zeros(len(values), 1, dtype=torch.float64))
 
 
-@pytest.mark.parametrize("eigenvalue", [0.01, 1.0, 300.0])
-@pytest.mark.parametrize("first", [1e-3, 10.0])
+@pytest.mark.parametrize("eigenvalue", [0.1, 30.0])
+@pytest.mark.parametrize("first", [0.01, 5.0])
 def test_one_dimension_is_exact(eigenvalue, first):
     model, data = quadratic([eigenvalue], [2.0])
     found = dk.largest_stable_rate(model, half_square, data, first=first, steps=8, tol=0.01)
@@ -54,9 +54,9 @@ def test_heavy_ball_bears_more():
         return torch.optim.SGD(parameters, lr=lr, momentum=0.5)
 
     found = dk.largest_stable_rate(
-        model, half_square, data, optimizer=heavy_ball, steps=200, tol=0.005, first=1.0
+        model, half_square, data, optimizer=heavy_ball, steps=80, tol=0.01, first=1.0
     )
-    assert found.rate == pytest.approx(3 / 2, rel=0.02)
+    assert found.rate == pytest.approx(3 / 2, rel=0.04)
 
 
 def test_a_batch_sees_what_normalization_does(same_start):

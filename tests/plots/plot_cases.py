@@ -43,6 +43,7 @@ from diagkit.measure.surface.barrier import barrier
 from diagkit.measure.surface.plane_minimum import PlaneMinimum, nowhere
 from diagkit.measure.surface.plane_slice import MarkedLoss
 from diagkit.training import CurvatureTrack, History, fit_scaling, noise_annealing
+from plots import study_cases
 from plots.batch_size_cases import BATCH_SIZE_KINDS
 
 
@@ -535,6 +536,10 @@ def mode_gap(logged):
 
 
 EVERY_KIND = {
+    "noise escape": study_cases.noise_escape(),
+    "feature scaling study": study_cases.feature_scaling(),
+    "stable rate": study_cases.stable_rate(),
+    "normalization study": study_cases.normalization(),
     **BATCH_SIZE_KINDS,
     "own step": own_step(),
     "own step, gradients gone": own_step(gone=True),

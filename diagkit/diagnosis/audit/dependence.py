@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from diagkit.diagnosis.audit.probe import Probe
-from diagkit.objective import Batch, cut
+from diagkit.objective import Batch, cut, tensors_in
 from diagkit.result import Result
 
 EXAMPLES = 8  # whose outputs are compared
@@ -61,7 +61,7 @@ def example_dependence(found: Probe, batch: Batch) -> Dependence | None:
     does not move when example j is replaced.
     """
     size = min(EXAMPLES, batch.size // 2)
-    if size < 2:
+    if size < 2 or is_graph(batch):
         return None
     payload = cut(batch.payload, slice(0, size), batch.size)
     spare = cut(batch.payload, slice(size, 2 * size), batch.size)
@@ -78,6 +78,14 @@ def example_dependence(found: Probe, batch: Batch) -> Dependence | None:
                 return None
             moved.append((rows - own).abs().amax(1).double().cpu().numpy())
     return _result(np.stack(moved, axis=1), own, "examples", size + 1)
+
+
+def is_graph(batch: Batch) -> bool:
+    """A matrix of the examples by themselves, or a list of edges: they are meant to see each other."""
+    return any(
+        t.shape == (batch.size, batch.size) or (t.ndim == 2 and len(t) == 2 < batch.size)
+        for t in tensors_in(batch.payload)
+    )
 
 
 def position_dependence(found: Probe, batch: Batch, places: Sequence[int]) -> Dependence | None:

@@ -90,8 +90,25 @@ def same_losses(losses: list[float], dtype: torch.dtype = torch.float32) -> bool
     return max(losses) - min(losses) <= EXACT * torch.finfo(dtype).eps * max(map(abs, losses))
 
 
-def ignores_a_shift(probe: Probe, batch: Batch, seen: Seen) -> bool:
-    """Adding the same number to all outputs of an example changes nothing: the loss takes a softmax."""
+def takes_a_softmax(probe: Probe, batch: Batch, seen: Seen) -> bool:
+    """Adding the same number to all outputs of an example changes nothing, and the loss is curved.
+
+    Margin losses, too, see differences only, but are made of planes: their slope stays from point to point.
+    """
+    return _ignores_a_shift(probe, batch, seen) and _is_curved(probe, batch, seen)
+
+
+def _is_curved(probe: Probe, batch: Batch, seen: Seen) -> bool:
+    assert seen.output is not None
+    noise = next(substitutes(seen.output, probe.seed))
+    here, there = (answer_to(probe, batch, scale * noise) for scale in (1.0, 1.01))
+    if here is None or there is None:
+        return False
+    scored = (here.gradient != 0) | (there.gradient != 0)
+    return bool((here.gradient != there.gradient)[scored].double().mean() > 0.5)
+
+
+def _ignores_a_shift(probe: Probe, batch: Batch, seen: Seen) -> bool:
     own = seen.output
     if own is None or own.ndim < 2:
         return False

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from diagkit.diagnosis import arms
+from diagkit.diagnosis import arms, scales
 from diagkit.diagnosis.audit.classes import balanced, class_counts
 from diagkit.diagnosis.audit.labels import table
 from diagkit.diagnosis.audit.repair import bench_of, lowers, shown
+from diagkit.diagnosis.baseline import constant_prediction_loss
 from diagkit.diagnosis.case import Case
 from diagkit.diagnosis.check import REFUTED, SUPPORTED_BY_TRIAL, Check, Evidence, Judgement
+from diagkit.diagnosis.trial import Bench, Trial
 from diagkit.objective import Stepwise
 
 UNEVEN = 3.0  # times its even share, from which the most frequent class is called a majority
@@ -38,8 +40,17 @@ def measure(case: Case) -> Evidence:
     to_model = case.everything.fixed.to_model
     order = shown([to_model(payload) for payload in case.read], "classes as they come")
     trial = bench.compare(arms.AS_IS, order)
-    numbers["helps"] = lowers(trial)
+    numbers["helps"] = lowers(trial) and _learns(case, bench, trial)
     return Evidence(numbers, (trial,), trial)
+
+
+def _learns(case: Case, bench: Bench, trial: Trial) -> bool:
+    """Below the best constant prediction over balanced classes: else the rare ones cannot be told either."""
+    if case.loss_fn is None:
+        return True
+    with bench.objective.quiet():
+        least = constant_prediction_loss(case.twin().model.eval(), case.loss_fn, bench.objective.batches)
+    return least is None or trial.level < (1 - scales.MATERIAL_LOSS) * least
 
 
 def judge(evidence: Evidence) -> Judgement:

@@ -87,7 +87,8 @@ def answer(evidence: Evidence, judgement: Judgement) -> str:
     score = evidence["score"]
     if score is None:
         return "Cannot be seen: inputs without a distance, or too few."
-    near = f"targets of neighbouring inputs agree {round(score, 1) + 0.0:.3g} standard deviations better than by chance"
+    agree = f"{round(score, 1) + 0.0:.3g} standard deviations better than by chance"
+    near = f"targets of neighbouring inputs agree {agree}"
     if evidence["shift"]:
         return (
             f"No: {near}; moved by {evidence['shift']} places they agree {evidence['shifted_score']:.3g} "

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from diagkit.diagnosis.audit.last_activation import last_activation, without_activation
-from diagkit.diagnosis.audit.loss_response import ignores_a_shift, takes_a_sigmoid
+from diagkit.diagnosis.audit.loss_response import takes_a_sigmoid, takes_a_softmax
 from diagkit.diagnosis.audit.probe import probe
 from diagkit.diagnosis.case import Case
 from diagkit.diagnosis.check import REFUTED, SUPPORTED_BY_PROOF, Check, Evidence, Judgement
@@ -30,7 +30,7 @@ def measure(case: Case) -> Evidence:
         elif last is not None and last.kind == "sigmoid":
             numbers["first"] = "sigmoid"
         if numbers["first"]:
-            if ignores_a_shift(found, found.batches[0], seen):
+            if takes_a_softmax(found, found.batches[0], seen):
                 numbers["second"] = "softmax"
             elif takes_a_sigmoid(found, found.batches[0], seen):
                 numbers["second"] = "sigmoid"

@@ -28,7 +28,8 @@ def answer(evidence: Evidence, judgement: Judgement) -> str:
     if judgement.verdict == "supported":
         return (
             f"Yes: {spent}; before, the last third of the way lowered the loss by {found.before:.3g} ± "
-            f"{found.sem:.2g} beside what a lower rate does by itself, and since then it fell by {found.after:.3g}."
+            f"{found.sem:.2g} beside what a lower rate does by itself, and since then it fell by "
+            f"{found.after:.3g}."
         )
     return f"Not shown: {spent}, but before it did not lower the loss beyond its noise."
 

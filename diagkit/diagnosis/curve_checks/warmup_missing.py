@@ -50,8 +50,8 @@ CHECK = Check(
     judge=judge,
     answer=answer,
     remedy=lambda evidence: (
-        "Start again with a rate that grows linearly over the first steps (2/(1 - beta2) of them for Adam, up "
-        "to a tenth of the run), or with a lower one."
+        "Start again with a rate that grows linearly over the first steps (2/(1 - beta2) of them for Adam, "
+        "up to a tenth of the run), or with a lower one."
     ),
     code="warmup = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=0.01, total_iters=2000)",
     source="two-segment fit behind the lowest level; length of a warm-up: Ma and Yarats, AAAI 2021",

@@ -89,9 +89,9 @@ def normalization_study(
     *Is the surface rounder?* is judged per kind against "none" over paired seeds for each measure at each
     time, as differences of log10 where a quarter more or less counts. After as many steps the one may be
     far ahead of the other, and curvature changes along the way: only the matched loss compares like with
-    like. Judged are also that the effective rate falls along training, and that small batches cost more
-    than without normalization: they see fewer examples, for every kind alike, hence differences of
-    differences.
+    like (a mean of ten minibatches lags where the loss falls fast: loss_matched says where it stood).
+    Judged are also that the effective rate falls along training, and that small batches cost more than
+    without normalization: they see fewer examples, for every kind alike, hence differences of differences.
 
     Parameters
     ----------

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from diagkit.diagnosis.audit.loss_response import answer_to, ignores_a_shift, sight, takes_a_sigmoid
+from diagkit.diagnosis.audit.loss_response import answer_to, sight, takes_a_sigmoid, takes_a_softmax
 from diagkit.diagnosis.audit.probe import Probe, probe
 from diagkit.diagnosis.case import Case
 from diagkit.objective import Stepwise
@@ -124,14 +124,14 @@ def nll(output, target):
         (nn.CrossEntropyLoss(weight=torch.tensor([1.0, 2.0, 3.0])), True),
         (nn.CrossEntropyLoss(label_smoothing=0.1), True),
         (nll, False),
-        (nn.MultiMarginLoss(), True),  # differences of outputs only: shifts do nothing either
+        (nn.MultiMarginLoss(), False),  # differences of outputs only, but no softmax
         (lambda o, t: ((o - nn.functional.one_hot(t, 3)) ** 2).mean(), False),
     ],
 )
-def test_which_losses_ignore_a_shift(loss_fn, takes_softmax):
+def test_which_losses_take_a_softmax(loss_fn, takes_softmax):
     found, batch = probing(net(3, nn.Softmax(dim=1)), loss_fn, CLASSES)
     with found.quiet():
-        assert ignores_a_shift(found, batch, found.see(batch)) is takes_softmax
+        assert takes_a_softmax(found, batch, found.see(batch)) is takes_softmax
 
 
 @pytest.mark.parametrize(

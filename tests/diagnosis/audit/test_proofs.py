@@ -129,6 +129,20 @@ def test_which_examples_move_which(name):
         assert np.array_equal(evidence.results[0].depends, np.tri(8, dtype=bool))
 
 
+def test_nodes_of_a_graph_are_meant_to_see_each_other():
+    class Graph(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = net(3)
+
+        def forward(self, x, near):
+            return self.body(near @ x)
+
+    near = torch.eye(N).roll(1, 0) + torch.eye(N)
+    case = Case(Graph(), nn.CrossEntropyLoss(), [((X, near), CLASSES)])
+    assert examples_mixed.measure(case)["compared"] == 0
+
+
 class Symbols(nn.Module):
     """Logits of each position from the mean of the embeddings within reach(T) [T, T]."""
 

@@ -1,0 +1,1 @@
+"""Studies over seeds at full length."""
