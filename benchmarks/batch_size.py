@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import resource
 import time
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,6 @@ from diagkit.clinic.digits import digits
 from diagkit.experiments import ARMS, info_nce, two_views
 
 TRAIN = 1437
-MATCHED = ("lambda_max", "test_accuracy")
 TARGET = 0.2
 COLUMNS = ("train_loss", "test_accuracy", "lambda_max", "keskar", "trace", "distance")
 
@@ -46,15 +44,6 @@ def encoder() -> nn.Module:
     return nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 16))
 
 
-def cpu_seconds() -> float:
-    """Of this process and of the workers that have ended."""
-    return sum(
-        getattr(resource.getrusage(who), name)
-        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-        for name in ("ru_utime", "ru_stime")
-    )
-
-
 def row(*cells: Any) -> None:
     print("| " + " | ".join(str(cell) for cell in cells) + " |")
 
@@ -68,9 +57,9 @@ def mean(values: Any) -> str:
     return f"{np.mean(values):.3g} ± {np.std(values, ddof=1) / len(values) ** 0.5:.1g}"
 
 
-def show_study(study: Any, columns: tuple[str, ...]) -> None:
-    small, matched = study.batch_sizes[0], [f"matched_{name}" for name in MATCHED]
-    head("arm", "B", "rate", "steps", *columns, *(f"{name} at the same loss" for name in MATCHED))
+def show_study(study: Any, columns: tuple[str, ...], there: tuple[str, ...]) -> None:
+    small, matched = study.batch_sizes[0], [f"matched_{name}" for name in there]
+    head("arm", "B", "rate", "steps", *columns, *(f"{name} at the same loss" for name in there))
     for (arm, b), rows in study.frame.groupby(["arm", "batch_size"], sort=False):
         if b == small and arm not in (study.arms[0], "tuned rate"):
             continue
@@ -92,7 +81,6 @@ def show_study(study: Any, columns: tuple[str, ...]) -> None:
 
 
 def digits_study(chosen: Any, train: Any, test: Any, folder: Path | None) -> None:
-    started, before = time.perf_counter(), cpu_seconds()
     study = dk.compare_batch_sizes(
         mlp,
         nn.CrossEntropyLoss(),
@@ -105,18 +93,20 @@ def digits_study(chosen: Any, train: Any, test: Any, folder: Path | None) -> Non
         n_jobs=chosen.jobs,
         folder=folder,
     )
-    wall, cpu = time.perf_counter() - started, cpu_seconds() - before
     print("## Do large batches find sharp minima that generalize worse?\n")
     print(f"MLP 64-32-10, ReLU, SGD 0.05, {chosen.epochs} epochs; same loss: {study.target_loss:.3g}.\n")
-    show_study(study, COLUMNS)
-    work = float(sum(one.frame["seconds"].sum() for one in (study.training, study.measured, study.costs)))
-    print(f"Time: {wall:.0f} s of wall time; all runs and measurements together {work:.0f} s;")
-    more = study.estimate(range(20), chosen.jobs)
-    print(f"{cpu:.0f} s of processor time in this process. For 20 seeds {more} more.\n")
+    show_study(study, COLUMNS, ("lambda_max", "test_accuracy"))
     head("B", "ms per step", "s per epoch", "examples per second", "memory, MiB")
     for one in study.frame.drop_duplicates("batch_size").itertuples():
         price = 1e3 * one.seconds_per_step, one.seconds_per_epoch, one.examples_per_second, one.memory_mib
         row(one.batch_size, *(f"{value:.2g}" for value in price))
+
+
+def default_cost(train: Any, test: Any) -> None:
+    before = time.process_time()
+    dk.compare_batch_sizes(mlp, nn.CrossEntropyLoss(), train, [20, 200], val_data=test)
+    spent = time.process_time() - before
+    print(f"\nThe default (four arms, 20 epochs, 8 seeds): {spent:.0f} s of processor time in one process.\n")
 
 
 def contrastive_study(chosen: Any, train: Any, test: Any, folder: Path | None) -> None:
@@ -132,9 +122,11 @@ def contrastive_study(chosen: Any, train: Any, test: Any, folder: Path | None) -
         n_jobs=chosen.jobs,
         folder=folder,
     )
-    print("\n## In-batch negatives (InfoNCE)\n")
+    print("## In-batch negatives (InfoNCE)\n")
     print("Encoder 64-32-16, two views of each digit, SGD 0.05, 10 epochs.\n")
-    show_study(study, ("train_loss", "test_loss", "lambda_max", "keskar", "distance"))
+    show_study(
+        study, ("train_loss", "test_loss", "lambda_max", "keskar", "distance"), ("lambda_max", "test_loss")
+    )
 
 
 def critical_study(chosen: Any, train: Any, folder: Path | None) -> None:
@@ -181,6 +173,7 @@ def main() -> None:
     print(f"Digits (z-score, {TRAIN} for training, {len(test[1])} for testing), {chosen.seeds} paired seeds.")
     print("Means ± standard errors over the seeds; brackets: 95 % intervals of paired differences.\n")
     digits_study(chosen, train, test, part("digits"))
+    default_cost(train, test)
     contrastive_study(chosen, train, test, part("contrastive"))
     critical_study(chosen, train, part("critical"))
 

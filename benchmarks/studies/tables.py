@@ -20,7 +20,11 @@ def machine() -> str:
 
 
 def table(header: list[str], rows: Iterable[list[Any]]) -> Markdown:
-    shown = [header, ["---"] * len(header), *([str(cell) for cell in row] for row in rows)]
+    shown = [
+        header,
+        ["---"] * len(header),
+        *([str(cell).replace("|", r"\|") for cell in row] for row in rows),
+    ]
     return [f"| {' | '.join(row)} |" for row in shown] + [""]
 
 

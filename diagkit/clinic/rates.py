@@ -16,7 +16,7 @@ from diagkit.clinic.trained import mlp, trained
 CE = nn.CrossEntropyLoss()
 
 
-@admit("steep-valley", "learning-rate-too-large")
+@admit("steep-valley", "learning-rate-too-large", also=("inputs-unscaled",))
 def steep_valley(seed: int) -> dict[str, Any]:
     """Linear regression, one input ten times the others: full-batch steps just beyond 2 / sharpness."""
     X, y = linear_data(1000, 10, 0.5, seed)

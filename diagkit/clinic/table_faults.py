@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, SubsetRandomSampler, TensorDataset
 
 from diagkit.clinic.data_faults import as_they_come, held_back, in_batches, with_losses_times
 from diagkit.clinic.digits import sklearn_datasets
-from diagkit.clinic.networks import BagOfWords, SequenceClassifier
+from diagkit.clinic.networks import SequenceClassifier
 from diagkit.clinic.registry import admit
 from diagkit.clinic.tables import table, waves
 from diagkit.clinic.trained import mlp, trained
@@ -88,18 +88,19 @@ def shuffled_apart(seed: int) -> dict[str, Any]:
 
 
 @admit(
-    "shards-in-order", "data-not-shuffled", half="held-out", also=("learning-rate-too-large", "noise-floor")
+    "recordings-in-order",
+    "data-not-shuffled",
+    half="held-out",
+    also=("learning-rate-too-large", "noise-floor"),
 )
-def shards_in_order(seed: int) -> dict[str, Any]:
-    """Texts of one topic after the other: the loss goes in long waves."""
-    g = torch.Generator().manual_seed(seed)
-    y = torch.arange(4).repeat_interleave(200)
-    tokens = torch.randint(10, 50, (800, 12), generator=g)
-    tokens[:, :3] = torch.randint(0, 2, (800, 3), generator=g) + 2 * y[:, None]
+def recordings_in_order(seed: int) -> dict[str, Any]:
+    """Recordings of one class after the other: the LSTM learns each and forgets the last."""
+    X, y = waves(510, seed)
+    order = y.argsort(stable=True)
     torch.manual_seed(seed)
-    model = BagOfWords(classes=4)
+    model = SequenceClassifier()
     adam = torch.optim.Adam(model.parameters(), lr=1e-2)
-    return as_they_come(model, CE, in_batches(tokens, y), adam, 6)
+    return as_they_come(model, CE, in_batches(X[order], y[order]), adam, 12)
 
 
 @admit("one-shard", "data-barely-covered", half="held-out", also=("overfitting",))
@@ -121,12 +122,13 @@ def one_shard(seed: int) -> dict[str, Any]:
     also=("learning-rate-too-small", "still-improving"),
 )
 def rare_disease(seed: int) -> dict[str, Any]:
-    """One malignant case in thirty; one output and a logistic loss, and it predicts benign for all."""
+    """One malignant case in thirty, one output, a logistic loss: it predicts benign for all."""
     X, y = table("breast_cancer")
     benign, malignant = (y == 1).nonzero()[:, 0], (y == 0).nonzero()[:12, 0]
     kept = torch.cat([benign, malignant])
     model = mlp(30, 8, 1, activation=nn.Tanh, seed=seed)
-    sgd = torch.optim.SGD(model.parameters(), lr=0.003)
+    nn.init.constant_(model[2].bias, -2.0)  # type: ignore[arg-type]
+    sgd = torch.optim.SGD(model.parameters(), lr=0.001)
     target = (y[kept] == 0).float()[:, None]
     return trained(model, nn.BCEWithLogitsLoss(), (X[kept], target), sgd, seed=seed, epochs=30)
 

@@ -136,9 +136,11 @@ def _threads(case: Case) -> AbstractContextManager[object]:
 
 def _surface(case: Case) -> Any:
     """The loss in the plane of lowest and highest curvature, as far out as the place suggests."""
-    vectors = (case.place.smallest.vectors[0], case.place.largest.vectors[0])
-    if abs(float(vectors[0] @ vectors[1])) > ONE_DIRECTION:
-        return None  # no curvature at all, as where every output is cut off: one vector for both ends
+    low, high = case.place.smallest, case.place.largest
+    vectors = (low.vectors[0], high.vectors[0])
+    flat = max(abs(float(ends.values[0])) for ends in (low, high)) <= high.rounding
+    if flat or abs(float(vectors[0] @ vectors[1])) > ONE_DIRECTION:
+        return None  # no curvature at all, as where every output is cut off
     escape = case.__dict__.get("escape")
     length = (
         abs(escape.step)

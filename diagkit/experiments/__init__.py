@@ -12,9 +12,10 @@ from diagkit.experiments.batch_size import (
     two_views,
 )
 from diagkit.experiments.ensemble import train_together
+from diagkit.experiments.escape_task import PAPER_NET, EscapeTask
 from diagkit.experiments.grid import Cell, Grid, make_grid
 from diagkit.experiments.intervals import bootstrap_t_interval, student_interval
-from diagkit.experiments.noise_escape import PAPER_NET, EscapeTask, NoiseEscapeStudy, noise_escape_study
+from diagkit.experiments.noise_escape import NoiseEscapeStudy, noise_escape_study
 from diagkit.experiments.normalization import (
     Normalization,
     NormalizationStudy,

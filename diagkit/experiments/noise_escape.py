@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 
 from diagkit.errors import InputError
 from diagkit.experiments.ensemble import train_together
+from diagkit.experiments.escape_task import STARTS, EscapeTask, deep_relu_net
 from diagkit.experiments.outcome import Outcome
 from diagkit.experiments.seed_runs import check_seeds, made
 from diagkit.experiments.stacked_noise import with_stacked_noise
@@ -23,49 +23,10 @@ from diagkit.experiments.success_rates import SuccessRate, rate_difference
 from diagkit.experiments.sweep import sweep
 from diagkit.experiments.sweep_result import Sweep
 from diagkit.experiments.verdict import Verdict, judge
-from diagkit.objective import check_count, check_positive
-from diagkit.training.annealing import check_level
 
-STARTS = ("zero", "He")
 SAME_RATE = 0.2  # success rates that differ by less count as the same: what 20 runs an arm can tell
 SAME_ACCURACY = 0.02
 CURVE = 50  # points of a learning curve that are kept
-
-
-@dataclass(frozen=True)
-class EscapeTask:
-    """A classifier of ``depth`` weight layers with ReLU, trained by SGD, and the noise.
-
-    Attributes
-    ----------
-    depth, width : weight layers, units in each hidden one. lr, batch_size, steps : of plain SGD.
-    c, r : noise of standard deviation c / (1 + t)^r on each entry of the gradient of step t.
-    reached : training accuracy at the end that counts as a success.
-    """
-
-    depth: int = 6
-    width: int = 32
-    lr: float = 0.1
-    batch_size: int = 50
-    steps: int = 300
-    c: float = 0.55
-    r: float = 0.275
-    reached: float = 0.9
-
-    def __post_init__(self) -> None:
-        for name, least in (("depth", 2), ("width", 1), ("batch_size", 1), ("steps", 1)):
-            check_count(name, getattr(self, name), least=least)
-        check_positive("lr", self.lr)
-        check_positive("c", self.c, write="0.55: the arms without noise are there anyway")
-        check_level(self.c, self.r)
-        check_positive("reached", self.reached)
-        if self.reached > 1:
-            raise InputError(f"reached = {self.reached}", allowed="an accuracy in (0, 1]", write="0.9")
-
-
-# The net of the paper, 20 layers of 50 units, and its middle level of noise, 0.3 = 0.55^2; the rate and the
-# number of steps are ours, as the paper's data set is another one.
-PAPER_NET = EscapeTask(depth=20, width=50, lr=0.05, steps=3000)
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
@@ -168,7 +129,7 @@ def noise_escape_study(
         sweep=runs,
         verdicts=_verdicts(runs),
         task=task,
-        num_params=sum(p.numel() for p in _net(X, y, task, "zero").parameters()),
+        num_params=sum(p.numel() for p in deep_relu_net(X, y, task, "zero").parameters()),
         complete=runs.complete,
         seconds=runs.seconds,
     )
@@ -208,26 +169,11 @@ def _checked(data: Any) -> tuple[Tensor, Tensor]:
     return X.reshape(len(X), -1), y
 
 
-def _net(X: Tensor, y: Tensor, task: EscapeTask, start: str) -> nn.Sequential:
-    """Weights zero or He's, biases zero."""
-    sizes = [X.shape[1]] + [task.width] * (task.depth - 1) + [int(y.max()) + 1]
-    layers: list[nn.Module] = []
-    for fan_in, fan_out in pairwise(sizes):
-        linear = nn.Linear(fan_in, fan_out, dtype=X.dtype)
-        nn.init.zeros_(linear.bias)
-        if start == "zero":
-            nn.init.zeros_(linear.weight)
-        else:
-            nn.init.kaiming_normal_(linear.weight, nonlinearity="relu")
-        layers += [linear, nn.ReLU()]
-    return nn.Sequential(*layers[:-1])
-
-
 def _arm(
     start: str, noise: bool, seeds: Sequence[int], *, X: Tensor, y: Tensor, task: EscapeTask
 ) -> list[Outcome]:
     """All seeds of one arm."""
-    make = partial(_net, X, y, task, start)
+    make = partial(deep_relu_net, X, y, task, start)
     sgd = partial(torch.optim.SGD, lr=task.lr)
     optimizer = with_stacked_noise(sgd, c=task.c if noise else 0.0, r=task.r, seeds=seeds)
     loss_fn, outcomes = nn.CrossEntropyLoss(), []

@@ -94,7 +94,7 @@ def feature_scaling_study(
     >>> data = X, X @ torch.tensor([[1.0], [0.1]]).double()
     >>> study = feature_scaling_study(
     ...     lambda: nn.Linear(2, 1).double(), nn.MSELoss(), data, target=1e-3, lr=0.01,
-    ...     kinds=["none", "z-score"], rates=["1/lambda_max"], seeds=range(8),
+    ...     kinds=["none", "z-score"], rates=["1/lambda_max"], max_steps=100,
     ... )
     >>> study.verdicts[0].verdict, bool(study.frame["condition"].max() > 50)
     ('reproduced', True)
@@ -103,7 +103,12 @@ def feature_scaling_study(
     for name, value in (("target", target), ("lr", lr), ("adam_lr", adam_lr)):
         check_positive(name, value)
     check_count("max_steps", max_steps)
-    task = {"target": float(target), "lr": float(lr), "adam_lr": float(adam_lr), "max_steps": max_steps}
+    task: dict[str, Any] = {
+        "target": float(target),
+        "lr": float(lr),
+        "adam_lr": float(adam_lr),
+        "max_steps": max_steps,
+    }
     runs = sweep(
         partial(_run, make_model=make_model, loss_fn=loss_fn, X=X, y=y, **task),
         {"kind": list(kinds), "rate": list(rates)},

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from diagkit.experiments.noise_escape import STARTS, NoiseEscapeStudy
+from diagkit.experiments.escape_task import STARTS
+from diagkit.experiments.noise_escape import NoiseEscapeStudy
 from diagkit.experiments.study import values_of
 from diagkit.plots import style
 from diagkit.plots.drawing import Drawn, draw

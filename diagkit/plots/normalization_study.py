@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from diagkit.experiments.normalization import NormalizationStudy
@@ -34,7 +35,7 @@ def draw_normalization_study(result: NormalizationStudy, ax: Axes | None = None)
     measures = list(ROUNDER)
     with styled(ax) as axes:
         if ax is None:
-            axes.figure.set_size_inches(max(7.0, 3.6 + 1.2 * len(kinds)), 7.6)
+            cast(Figure, axes.figure).set_size_inches(max(7.0, 3.6 + 1.2 * len(kinds)), 7.6)
         artists: dict[str, Any] = {}
         for row, measure in enumerate(measures):
             for column, kind in enumerate(kinds):
@@ -46,7 +47,7 @@ def draw_normalization_study(result: NormalizationStudy, ax: Axes | None = None)
                     )
                 )
                 factor = f"×{float(f'{10**verdict.value:.2g}'):g}" if np.isfinite(verdict.value) else "-"
-                artists[measure, str(kind)] = axes.text(
+                artists[f"{measure}, {kind}"] = axes.text(
                     column + 0.5, row + 0.5, f"{factor} {sign}", ha="center", va="center",
                     path_effects=style.outlined(face if not hatch else "white"),
                 )  # fmt: skip

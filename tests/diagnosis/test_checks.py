@@ -1,5 +1,7 @@
 """Measuring, judging and wording apart: judgements of hand-made evidence, and the words for them."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from diagkit.diagnosis.check import REFUTED, UNDECIDED, Evidence
@@ -123,6 +125,19 @@ CASES = [
 ]
 
 
+SPENT = SimpleNamespace(early=True, share=0.5, step=500, before=0.2, sem=0.01, after=0.0)
+LATE = SimpleNamespace(early=False, share=0.1, step=900, before=0.0, sem=0.01, after=0.0)
+CASES += [
+    ("schedule-ended-early", {"found": SPENT, "logged": True}, "supported", "probable"),
+    (
+        "schedule-ended-early",
+        {"found": LATE, "logged": True},
+        "refuted",
+        "",
+    ),
+    ("schedule-ended-early", {"found": None, "logged": True}, "refuted", ""),
+    ("schedule-ended-early", {"found": None, "logged": False}, "refuted", ""),
+]
 CASES += LAYER_CASES
 CASES += DATA_CASES
 CASES += OWN_STEP_CASES

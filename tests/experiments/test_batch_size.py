@@ -211,7 +211,7 @@ def test_nothing_of_the_caller_changes():
         ({"arms": []}, "allowed: some of"),
         ({"lr": 0.0}, "lr = 0"),
         ({"rates": [], "arms": ["tuned rate"]}, "no rates"),
-        ({"smallest_ratio": 1.0}, "smallest_ratio"),
+        ({"smallest_loss": 1.0}, "smallest_loss"),
         ({"val_data": [alike()]}, "val_data that come in batches"),
         ({"optimizer": "SGD"}, "function of the parameters and the rate"),
     ],
@@ -314,7 +314,7 @@ def frame_of(ratio, drop, arm="same epochs"):
     [(3.0, 0.08, "reproduced"), (3.0, 0.0, "not reproduced"), (1.0, 0.08, "not reproduced")],
 )
 def test_both_halves_of_the_claim_are_needed(ratio, drop, verdict):
-    judged = judge_arms(frame_of(ratio, drop), ("same epochs",), (1, 9), Margins(1.25, 0.01))
+    judged = judge_arms(frame_of(ratio, drop), ("same epochs",), (1, 9), Margins(1.25, 1.05, 0.01))
     found = answer(judged, "same epochs", 9)
     assert found.verdict == verdict
     if verdict == "reproduced":
@@ -324,7 +324,7 @@ def test_both_halves_of_the_claim_are_needed(ratio, drop, verdict):
 
 def test_pairs_are_those_that_both_batch_sizes_have():
     frame = frame_of(3.0, 0.08)
-    judged = judge_arms(frame[:-2], ("same epochs",), (1, 9), Margins(1.25, 0.01))
+    judged = judge_arms(frame[:-2], ("same epochs",), (1, 9), Margins(1.25, 1.05, 0.01))
     assert {j.verdict.count for j in judged} == {6}
     assert answer(judged, "same epochs", 9).verdict == "inconclusive"
 

@@ -7,7 +7,7 @@ from torch import nn
 
 import diagkit as dk
 from diagkit.experiments import train_together
-from diagkit.experiments.noise_escape import _net
+from diagkit.experiments.escape_task import deep_relu_net
 from diagkit.experiments.seed_runs import made
 from diagkit.experiments.stacked_noise import with_stacked_noise
 
@@ -46,7 +46,7 @@ def test_stacked_noise_is_that_of_single_runs(data):
 
 def test_from_zero_only_the_last_bias_moves(data):
     X, y = data
-    model = _net(X, y, QUICK, "zero")
+    model = deep_relu_net(X, y, QUICK, "zero")
     dk.train(model, nn.CrossEntropyLoss(), data, optimizer=lambda p: torch.optim.SGD(p, lr=0.5), max_steps=20)
     moved = [bool(p.detach().count_nonzero()) for p in model.parameters()]
     assert moved == [False] * (len(moved) - 1) + [True]

@@ -125,6 +125,25 @@ def test_gradients_reach_what_is_not_trained():
     assert_same(whole, dk.signal_propagation(dk.Objective(net, nn.MSELoss(), data)))
 
 
+class Kept(nn.Module):
+    """Random features that are computed without a graph."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.head = nn.Linear(4, 6), nn.Linear(6, 3)
+
+    def forward(self, x):
+        with torch.no_grad():
+            features = torch.relu(self.body(x))
+        return self.head(features)
+
+
+def test_what_runs_without_a_graph_gets_no_gradient():
+    found = dk.signal_propagation(dk.Objective(Kept(), nn.MSELoss(), regression()))
+    assert found.verdict == "undecided"
+    assert "head" in found.names
+
+
 class Checkpointed(nn.Module):
     def __init__(self, net):
         super().__init__()

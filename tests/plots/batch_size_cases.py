@@ -40,7 +40,7 @@ def batch_size_study():
         }
         curves.append(pd.DataFrame(about | series))
     frame = pd.DataFrame(rows)
-    judged = judge_arms(frame, tuple(ARMS), (20, 200), Margins(1.25, 0.01))
+    judged = judge_arms(frame, tuple(ARMS), (20, 200), Margins(1.25, 1.05, 0.01))
     return BatchSizeStudy(
         frame=frame,
         curves=pd.concat(curves, ignore_index=True),

@@ -39,5 +39,5 @@ def test_rates_of_one_kind(ratios):
 @pytest.mark.parametrize(("factor", "expected"), [(0.5, "×0.5 ✓"), (2.0, "×2 ✗")])
 def test_cells_hold_factor_and_verdict(factor, expected):
     drawn = normalization(factor).plot()
-    assert drawn.artists["lambda_max_early", "layer"].get_text() == expected
-    assert drawn.artists["stable_rate", "layer"].get_text() == "- ?"
+    assert drawn.artists["lambda_max_early, layer"].get_text() == expected
+    assert drawn.artists["stable_rate, layer"].get_text() == "- ?"

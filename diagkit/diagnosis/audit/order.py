@@ -60,15 +60,20 @@ def is_random(data: Any) -> bool:
 
 @dataclass(frozen=True)
 class Coverage:
-    """distinct of size examples shown in so many draws; expected: if they were drawn evenly."""
+    """distinct of size examples shown in so many draws. settled : later epochs showed none that the first had
+    not, so that more of them would show no more. expected : distinct ones, were they drawn evenly.
+    """
 
     distinct: int
     size: int
     draws: int
+    settled: bool
 
     @property
     def expected(self) -> float:
-        return self.size * -float(np.expm1(self.draws * np.log1p(-1.0 / self.size))) if self.size > 1 else 1.0
+        """In as many draws; where it is settled, in one draw for each example at least."""
+        draws = max(self.draws, self.size) if self.settled else self.draws
+        return self.size * -float(np.expm1(draws * np.log1p(-1.0 / self.size))) if self.size > 1 else 1.0
 
 
 def coverage(data: Any) -> Coverage | None:
@@ -82,14 +87,15 @@ def coverage(data: Any) -> Coverage | None:
     if isinstance(sampler, BatchSampler):
         sampler.sampler = copy.copy(sampler.sampler)
     seen: set[int] = set()
-    draws = 0
+    first = draws = 0
     with same_random_state(), same_data_order(data):
-        for _ in range(EPOCHS):
+        for epoch in range(EPOCHS):
             for drawn in sampler:
                 chosen = drawn if isinstance(drawn, (list, tuple)) else [drawn]
                 seen.update(int(i) for i in chosen)
                 draws += len(chosen)
                 if draws >= MOST_DRAWS:
                     break
+            first = first if epoch else len(seen)
     size = len(data.dataset)
-    return Coverage(len(seen), size, draws) if draws and size else None
+    return Coverage(len(seen), size, draws, first == len(seen)) if draws and size else None

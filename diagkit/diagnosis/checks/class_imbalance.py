@@ -15,6 +15,8 @@ from diagkit.diagnosis.trial import Bench, Trial
 from diagkit.objective import Stepwise
 
 UNEVEN = 3.0  # times its even share, from which the most frequent class is called a majority
+ADAM_RATE = 1e-2
+HALF = 0.5  # of what can be learned must be missed where the classes are shown as they come
 NEVER = (
     0.1  # predictions of the others over their occurrence, below which they are as good as never predicted
 )
@@ -38,19 +40,30 @@ def measure(case: Case) -> Evidence:
     step = case.step or Stepwise.of_pairs(case.loss_fn).step
     bench = bench_of(case, step, [(known.inputs[chosen], known.targets[chosen])])
     to_model = case.everything.fixed.to_model
-    order = shown([to_model(payload) for payload in case.read], "classes as they come")
-    trial = bench.compare(arms.AS_IS, order)
+    come = [to_model(payload) for payload in case.read]
+    trial = bench.compare(arms.AS_IS, shown(come, "classes as they come"))
     numbers["helps"] = lowers(trial) and _learns(case, bench, trial)
+    if not numbers["helps"]:  # the rate in use may be too low to learn them in the steps of a trial
+        adam = arms.adam(ADAM_RATE)
+        again = bench.compare(adam, shown(come, "classes as they come, Adam", adam.change))
+        numbers["helps"] = lowers(again) and _learns(case, bench, again)
+        trial = again if numbers["helps"] else trial
     return Evidence(numbers, (trial,), trial)
 
 
 def _learns(case: Case, bench: Bench, trial: Trial) -> bool:
-    """Below the best constant prediction over balanced classes: else the rare ones cannot be told either."""
+    """Below the best constant prediction over balanced classes, and by more than the classes as they come are.
+
+    Else the rare ones cannot be told at all, or would have been in time.
+    """
     if case.loss_fn is None:
         return True
     with bench.objective.quiet():
         least = constant_prediction_loss(case.twin().model.eval(), case.loss_fn, bench.objective.batches)
-    return least is None or trial.level < (1 - scales.MATERIAL_LOSS) * least
+    if least is None:
+        return True
+    learned = least - trial.level
+    return learned > scales.MATERIAL_LOSS * least and trial.effect >= HALF * learned
 
 
 def judge(evidence: Evidence) -> Judgement:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,10 +57,11 @@ class Margins:
 
     Attributes
     ----------
-    ratio : of losses and measures of sharpness. accuracy : difference, as a fraction of the test examples.
+    sharpness, loss : ratios. accuracy : difference, as a fraction of the test examples.
     """
 
-    ratio: float
+    sharpness: float
+    loss: float
     accuracy: float
 
 
@@ -81,7 +81,7 @@ def judge_arms(
                     if both is None:
                         continue
                     first, second = both
-                    effect, smallest = claim.compare(first, second, margins)
+                    effect, smallest = _effect(claim.measure, first, second, margins)
                     words = claim.words.format(batch=batch_size, than=batch_sizes[0], at=AT[at])
                     verdict = judge(words, effect, expects=claim.expects, smallest=smallest)
                     found.append(Judged(arm, batch_size, at, claim.measure, verdict))
@@ -121,17 +121,24 @@ def _both(verdicts: list[str]) -> str:
 
 
 AT = {"end": "at the end", "matched": "at the same training loss"}
-Compare = Callable[[np.ndarray, np.ndarray, Margins], tuple[PairedDifference, float]]
+KINDS = {  # measure -> what its smallest effect is called
+    "train_loss": "loss",
+    "test_loss": "loss",
+    "test_accuracy": "accuracy",
+    "lambda_max": "sharpness",
+    "keskar": "sharpness",
+}
 
 
-def _ratio(first: np.ndarray, second: np.ndarray, margins: Margins) -> tuple[PairedDifference, float]:
+def _effect(
+    measure: str, first: np.ndarray, second: np.ndarray, margins: Margins
+) -> tuple[PairedDifference, float]:
+    """The paired difference, of logarithms except for accuracies, and the smallest that matters."""
+    smallest = float(getattr(margins, KINDS[measure]))
+    if KINDS[measure] == "accuracy":
+        return paired_difference(first, second, unit=POINTS), smallest
     with np.errstate(divide="ignore", invalid="ignore"):
-        logs = np.log(first), np.log(second)
-    return paired_difference(*logs, unit=LOG), float(np.log(margins.ratio))
-
-
-def _difference(first: np.ndarray, second: np.ndarray, margins: Margins) -> tuple[PairedDifference, float]:
-    return paired_difference(first, second, unit=POINTS), margins.accuracy
+        return paired_difference(np.log(first), np.log(second), unit=LOG), float(np.log(smallest))
 
 
 @dataclass(frozen=True)
@@ -140,7 +147,6 @@ class _Claim:
     measure: str
     column: str
     expects: str
-    compare: Compare
 
 
 def _claims(frame: pd.DataFrame, arm: str, at: str) -> list[_Claim]:
@@ -149,29 +155,19 @@ def _claims(frame: pd.DataFrame, arm: str, at: str) -> list[_Claim]:
     tested = next((name for name in ("test_accuracy", "test_loss") if _has(frame, prefix + name)), None)
     claims = []
     if at == "end":
-        claims.append(
-            _Claim(
-                "B = {batch} ends at a larger training loss than {than}",
-                "train_loss",
-                "train_loss",
-                "increase",
-                _ratio,
-            )
-        )
+        text = "B = {batch} ends at a larger training loss than {than}"
+        claims.append(_Claim(text, "train_loss", "train_loss", "increase"))
     for name, word in (("lambda_max", "lambda_max"), ("keskar", "Keskar's measure")):
         text = f"B = {{batch}} is sharper ({word}) than {{than}} {{at}}"
-        claims.append(_Claim(text, name, prefix + name, "increase", _ratio))
+        claims.append(_Claim(text, name, prefix + name, "increase"))
     if tested:
-        by_accuracy = tested == "test_accuracy"
-        worse, compare = ("decrease", _difference) if by_accuracy else ("increase", _ratio)
-        more = f"{'lower' if by_accuracy else 'larger'} {_plain(tested)}"
-        text = f"B = {{batch}} has a {more} than {{than}} {{at}}"
-        claims.append(_Claim(text, tested, prefix + tested, worse, compare))
+        lower = tested == "test_accuracy"
+        text = f"B = {{batch}} has a {'lower' if lower else 'larger'} {_plain(tested)} than {{than}} {{at}}"
+        claims.append(_Claim(text, tested, prefix + tested, "decrease" if lower else "increase"))
     if at == "end" and arm in EQUIVALENT:
-        same = "B = {batch} and {than} have the same "
-        claims.append(_Claim(f"{same}lambda_max {{at}}", "lambda_max", "lambda_max", "no difference", _ratio))
-        if tested:
-            claims.append(_Claim(f"{same}{_plain(tested)} {{at}}", tested, tested, "no difference", compare))
+        for name in ("lambda_max", *([tested] if tested else [])):
+            text = f"B = {{batch}} and {{than}} have the same {_plain(name)} {{at}}"
+            claims.append(_Claim(text, name, name, "no difference"))
     return claims
 
 
@@ -197,7 +193,7 @@ def _pairs(
 
 
 def _plain(name: str) -> str:
-    return name.replace("_", " ")
+    return name if name == "lambda_max" else name.replace("_", " ")
 
 
 def _times(verdict: Verdict) -> str:

@@ -49,7 +49,8 @@ def compare_batch_sizes(
     checkpoints: int = 40,
     eval_batch_size: int | None = None,
     max_examples: int | None = 2048,
-    smallest_ratio: float = 1.25,
+    smallest_sharpness: float = 1.25,
+    smallest_loss: float = 1.05,
     smallest_accuracy: float = 0.01,
     n_jobs: int | None = None,
     folder: str | os.PathLike[str] | None = None,
@@ -86,12 +87,12 @@ def compare_batch_sizes(
     data, val_data : (X, y) or a Dataset. Without ``val_data`` nothing is said of generalization.
     arms : names from the table; ``ARMS`` is all of them.
     optimizer : ``optimizer(parameters, rate)``; plain SGD.
-    rates : tried for "tuned rate" at every batch size, on three other seeds; lr times 1, 2, 4, ..., 64.
+    rates : tried for "tuned rate" at every batch size, on four other seeds; lr times 1, 2, 4, ..., 64.
     checkpoints : evaluations of each run, at most. Parameters are kept there:
         runs x checkpoints x P x 4 bytes.
     eval_batch_size : for a loss that depends on the batch; the smallest batch size, at least 16.
     max_examples : training examples on which sharpness and noise are measured.
-    smallest_ratio, smallest_accuracy : the smallest effects that matter: a factor for losses and sharpness, a
+    smallest_sharpness, smallest_loss, smallest_accuracy : the smallest effects that matter: factors, and a
         difference of accuracies (0.01 is one percentage point).
     n_jobs, folder : as in :func:`diagkit.sweep`. The same call with the same folder goes on where it stopped.
 
@@ -119,7 +120,8 @@ def compare_batch_sizes(
     check_count("checkpoints", checkpoints, least=2)
     check_count("max_examples", max_examples, optional=True, least=2)
     check_positive("smallest_accuracy", smallest_accuracy)
-    check_positive("smallest_ratio - 1", smallest_ratio - 1, write="smallest_ratio=1.25")
+    for name, factor in {"smallest_sharpness": smallest_sharpness, "smallest_loss": smallest_loss}.items():
+        check_positive(f"{name} - 1", factor - 1, write=f"{name}=1.25")
     task, sizes, notes = check_task(
         make_model, loss_fn, data, val_data, optimizer, batch_sizes, checkpoints, eval_batch_size
     )
@@ -165,7 +167,9 @@ def compare_batch_sizes(
         units=UNITS,
     )
     frame = assemble(recipes, training, measured, costs, float(target))
-    judged = judge_arms(frame, chosen_arms, sizes, Margins(smallest_ratio, smallest_accuracy))
+    judged = judge_arms(
+        frame, chosen_arms, sizes, Margins(smallest_sharpness, smallest_loss, smallest_accuracy)
+    )
     answers = [answer(judged, arm, sizes[-1]) for arm in chosen_arms]
     sweeps = (training, measured, costs)
     return BatchSizeStudy(

@@ -103,7 +103,7 @@ def critical_batch_size(
 ) -> CriticalBatchSize:
     r"""Steps S and examples E = B S until the full training loss first reaches ``target_loss``, for each B.
 
-    The rate is tuned for each batch size on three other seeds: the one that needs the fewest steps. Then
+    The rate is tuned for each batch size on four other seeds: the one that needs the fewest steps. Then
     (McCandlish et al. 2018, arXiv:1812.06162)
 
     .. math:: \Bigl(\frac{S}{S_{min}} - 1\Bigr)\Bigl(\frac{E}{E_{min}} - 1\Bigr) = 1,

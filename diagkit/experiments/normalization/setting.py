@@ -106,7 +106,8 @@ def _weights(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
         if not isinstance(module, WEIGHT_LAYERS):
             continue
         if is_parametrized(module, "weight"):
-            held = dict(module.parametrizations["weight"].named_parameters())  # type: ignore[index]
+            parametrized: Any = module.parametrizations
+            held = dict(parametrized["weight"].named_parameters())
             last = max(key for key in held if key.startswith("original"))
             yield f"{name}.parametrizations.weight.{last}", held[last]
         else:

@@ -92,7 +92,12 @@ def test_examples_that_a_sampler_shows():
     few = coverage(loader_with(WeightedRandomSampler(weights, N)))
     assert (few.distinct, few.size, few.draws) == (6, N, 4 * N)
     assert few.expected == pytest.approx(N * (1 - (1 - 1 / N) ** (4 * N)))
-    assert coverage(loader_with(SubsetRandomSampler(range(7)))).distinct == 7
+    fixed = coverage(loader_with(SubsetRandomSampler(range(7))))
+    assert (fixed.distinct, fixed.draws, fixed.settled) == (7, 28, True)
+    assert fixed.expected == pytest.approx(N * (1 - (1 - 1 / N) ** N))
+    changing = coverage(loader_with(WeightedRandomSampler(torch.ones(N), 7)))
+    assert not changing.settled
+    assert changing.expected == pytest.approx(N * (1 - (1 - 1 / N) ** 28))
     assert coverage(DataLoader(TensorDataset(torch.zeros(N, 1)), batch_size=7)).distinct == N
     assert coverage([torch.zeros(3)]) is None
     own = Stateful()
