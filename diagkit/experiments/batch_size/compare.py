@@ -125,6 +125,8 @@ def compare_batch_sizes(
     task, sizes, notes = check_task(
         make_model, loss_fn, data, val_data, optimizer, batch_sizes, checkpoints, eval_batch_size
     )
+    if val_data is None:
+        notes.append("no val_data: nothing is said of generalization")
     reference = Reference(sizes[0], float(lr), epochs, num_examples(data))
     where = None if folder is None else Path(folder)
 

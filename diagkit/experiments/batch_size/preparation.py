@@ -78,8 +78,6 @@ def check_task(
             "different batch sizes must not be compared. Every model is evaluated with batches of "
             f"{eval_batch_size} examples; the noise scale of single examples is not defined"
         )
-    if val_data is None:
-        notes.append("no val_data: nothing is said of generalization")
     return Task(make_model, loss_fn, data, val_data, optimizer, checkpoints, eval_batch_size), sizes, notes
 
 
