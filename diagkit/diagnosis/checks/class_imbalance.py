@@ -52,7 +52,7 @@ def measure(case: Case) -> Evidence:
 
 
 def _learns(case: Case, bench: Bench, trial: Trial) -> bool:
-    """Below the best constant prediction over balanced classes, and by more than the classes as they come are.
+    """Below the best constant prediction over balanced classes, and by more than with classes as they come.
 
     Else the rare ones cannot be told at all, or would have been in time.
     """
