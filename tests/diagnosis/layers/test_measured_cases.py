@@ -137,7 +137,6 @@ def test_noise_is_not_fitted_by_a_larger_model():
         "decayed-to-nothing",
         "clipped-to-nothing",
         "one-unit-for-ten-digits",
-        "transformer-at-once",
         "far-out-on-a-bounded-loss",
         "half-dead-and-well",
         "deep-and-well",
