@@ -2,7 +2,7 @@
 # make test    unit tests and doctests, then every notebook, then the browser tests
 # make check   format, lint, types, dead code, notebook outputs, layers, doctests
 # make format  put code and notebooks into the form that `make check` asks for
-# make bench   curvature against public peers, 35 minutes alone on a machine; tables go to benchmarks/results
+# make bench   curvature and surfaces against public peers, about an hour alone on a machine; tables go to benchmarks/results
 # make clean   remove everything that these commands made
 #
 # Each makes its own environment in .venv first, and again when pyproject.toml has changed.
@@ -68,6 +68,7 @@ endif
 bench: $(STAMP)
 	$(BIN)/python -m pip install --no-deps -r benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks.curvature
+	$(BIN)/python -m benchmarks.surface
 	$(BIN)/python benchmarks/tracker_overhead.py --seconds 12 --rounds 2 | tee benchmarks/results/tracker.md
 
 clean:
