@@ -32,7 +32,7 @@ class TimeFirst(nn.Module):
 
 @admit("batch-first-forgotten", "examples-mixed")
 def batch_first_forgotten(seed: int) -> dict[str, Any]:
-    """The batch_first=True is missing: the LSTM runs along the batch and carries one example into the next."""
+    """The flag batch_first is missing: the LSTM runs along the batch, one example goes into the next."""
     torch.manual_seed(seed)
     model = TimeFirst()
     adam = torch.optim.Adam(model.parameters(), lr=5e-3)
