@@ -10,12 +10,12 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import BoundaryNorm
 
 from diagkit.measure.surface import PlaneSlice, RandomPlanes
+from diagkit.measure.surface.scale import Scale
 from diagkit.plots import style
 from diagkit.plots.drawing import Drawn, draw
 from diagkit.plots.levels import linear_levels, log_levels
-from diagkit.plots.style import label, short, spans, styled
+from diagkit.plots.style import label, short, styled
 
-LOG_FROM = 30.0  # as in the picture of a single plane
 MOST_COLUMNS = 5
 SIZE = (12.0, 6.6)  # inches, of a figure made here
 HEAD = 0.2  # of a tile's height, for its title
@@ -77,9 +77,10 @@ def _levels(result: RandomPlanes) -> tuple[np.ndarray, bool]:
     loss = loss[np.isfinite(loss)]
     if not loss.size:
         return np.array([0.0, 1.0]), False
-    logarithmic = spans(loss, LOG_FROM)
-    low = float(loss[loss > 0].min()) if logarithmic else float(loss.min())
-    return (log_levels if logarithmic else linear_levels)(low, float(loss.max()), 20), logarithmic
+    scale = Scale.of(loss)
+    if scale.floor is None:
+        return linear_levels(scale.low, scale.high, 20), False
+    return log_levels(scale.floor, scale.high, 20), True
 
 
 def _tile(

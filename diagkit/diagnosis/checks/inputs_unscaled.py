@@ -6,8 +6,9 @@ from typing import Any
 
 from diagkit.diagnosis.audit.labels import table
 from diagkit.diagnosis.audit.scales_of_data import TENFOLD, Affine, scale_inputs, scales_of, tried_afresh
+from diagkit.diagnosis.audit.scaling_verdict import judge_scaling, scaling_in_words
 from diagkit.diagnosis.case import Case
-from diagkit.diagnosis.check import REFUTED, SUPPORTED_BY_TRIAL, UNDECIDED, Check, Evidence, Judgement
+from diagkit.diagnosis.check import Check, Evidence, Judgement
 
 
 def measure(case: Case) -> Evidence:
@@ -28,14 +29,6 @@ def measure(case: Case) -> Evidence:
     return Evidence(numbers, (tried[0],), tried[0])
 
 
-def judge(evidence: Evidence) -> Judgement:
-    if not evidence["stuck"]:
-        return REFUTED
-    if evidence["helps"] is None:
-        return UNDECIDED
-    return SUPPORTED_BY_TRIAL if evidence["helps"] else REFUTED
-
-
 def answer(evidence: Evidence, judgement: Judgement) -> str:
     if evidence["worst"] is None:
         return "Nothing to scale: the inputs are symbols, or not one tensor."
@@ -43,16 +36,7 @@ def answer(evidence: Evidence, judgement: Judgement) -> str:
         f"columns differ {evidence['ratio']:.2g}-fold in scale, means lie up to {evidence['offset']:.2g} "
         f"standard deviations off, the root mean square is {evidence['size']:.2g}-fold off one"
     )
-    if evidence["worst"] < TENFOLD:
-        return f"Well enough: {scales}."
-    if judgement.verdict == "supported":
-        return f"No: {scales}; with scaled inputs a fresh start ends lower."
-    if not evidence["stuck"]:
-        return f"Not quite: {scales}, but the run is not stuck."
-    untried = (
-        "no fresh start can be had to try it" if evidence["helps"] is None else "scaling them gains nothing"
-    )
-    return f"Not quite: {scales}, but {untried}."
+    return scaling_in_words(evidence, judgement, scales, "with scaled inputs a fresh start ends lower")
 
 
 CHECK = Check(
@@ -62,7 +46,7 @@ CHECK = Check(
     rung=3.8,
     rank=1.2,
     measure=measure,
-    judge=judge,
+    judge=judge_scaling,
     answer=answer,
     remedy=lambda evidence: (
         "Scale each feature to mean 0 and variance 1, fitted on the training data; start afresh."

@@ -7,8 +7,9 @@ from typing import Any
 from diagkit.diagnosis.audit.labels import table
 from diagkit.diagnosis.audit.probe import probe
 from diagkit.diagnosis.audit.scales_of_data import TENFOLD, Affine, scale_targets, scales_of, tried_afresh
+from diagkit.diagnosis.audit.scaling_verdict import judge_scaling, scaling_in_words
 from diagkit.diagnosis.case import Case
-from diagkit.diagnosis.check import REFUTED, SUPPORTED_BY_TRIAL, UNDECIDED, Check, Evidence, Judgement
+from diagkit.diagnosis.check import Check, Evidence, Judgement
 
 
 def measure(case: Case) -> Evidence:
@@ -34,14 +35,6 @@ def measure(case: Case) -> Evidence:
     return Evidence(numbers, (tried[0],), tried[0])
 
 
-def judge(evidence: Evidence) -> Judgement:
-    if not evidence["stuck"]:
-        return REFUTED
-    if evidence["helps"] is None:
-        return UNDECIDED
-    return SUPPORTED_BY_TRIAL if evidence["helps"] else REFUTED
-
-
 def answer(evidence: Evidence, judgement: Judgement) -> str:
     if evidence["worst"] is None:
         return "Nothing to scale: the targets are not numbers in the shape of the outputs."
@@ -49,16 +42,9 @@ def answer(evidence: Evidence, judgement: Judgement) -> str:
         f"the root mean square of the targets is {evidence['size']:.2g}-fold off one, their mean "
         f"{evidence['offset']:.2g} standard deviations off zero"
     )
-    if evidence["worst"] < TENFOLD:
-        return f"Well enough: {scales}."
-    if judgement.verdict == "supported":
-        return f"No: {scales}; with scaled targets a fresh start ends lower, in the same units."
-    if not evidence["stuck"]:
-        return f"Not quite: {scales}, but the run is not stuck."
-    untried = (
-        "no fresh start can be had to try it" if evidence["helps"] is None else "scaling them gains nothing"
+    return scaling_in_words(
+        evidence, judgement, scales, "with scaled targets a fresh start ends lower, in the same units"
     )
-    return f"Not quite: {scales}, but {untried}."
 
 
 CHECK = Check(
@@ -68,7 +54,7 @@ CHECK = Check(
     rung=3.7,
     rank=1.1,
     measure=measure,
-    judge=judge,
+    judge=judge_scaling,
     answer=answer,
     remedy=lambda evidence: (
         "Train on targets of mean 0 and variance 1, fitted on the training data, and scale predictions back; "
