@@ -61,7 +61,7 @@ def main(arguments: list[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(prefix="diagkit-", ignore_cleanup_errors=True) as home,
-        running_lab(NOTEBOOK, Path(home), settings) as lab,
+        running_lab([NOTEBOOK], Path(home), settings) as lab,
         opened(lab, NOTEBOOK.name, find_browser(), scale=1.3) as shown,
     ):
         take(shown, folder)

@@ -58,13 +58,13 @@ def settings_folder(folder: Path) -> Path:
     return folder
 
 
-def lab_command(settings: Path, notebooks: Path, extra: list[str]) -> list[str]:
-    """The line that starts JupyterLab on the start notebook."""
+def lab_command(settings: Path, notebook: Path, extra: list[str]) -> list[str]:
+    """The line that starts JupyterLab on a notebook."""
     return [
         sys.executable,
         "-m",
         "jupyterlab",
-        str(notebooks / START),
+        str(notebook),
         f"--LabApp.app_settings_dir={settings}",
         "--LabApp.news_url=",
         *extra,
@@ -77,7 +77,7 @@ def lab(extra: list[str]) -> int:
         if importlib.util.find_spec(package) is None:
             raise MissingPackageError(package, "lab", "diagkit lab")
     with tempfile.TemporaryDirectory(prefix="diagkit-lab-") as folder:
-        command = lab_command(settings_folder(Path(folder)), notebooks_folder(), extra)
+        command = lab_command(settings_folder(Path(folder)), notebooks_folder() / START, extra)
         return _attend(subprocess.Popen(command))
 
 

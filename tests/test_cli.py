@@ -44,7 +44,9 @@ def wheel(monkeypatch, tmp_path):
 
 
 def test_the_command_opens_the_start_notebook_with_our_settings(tmp_path):
-    command = cli.lab_command(tmp_path / "settings", tmp_path / "notebooks", ["--no-browser", "--port=9"])
+    command = cli.lab_command(
+        tmp_path / "settings", tmp_path / "notebooks" / "00_start_here.ipynb", ["--no-browser", "--port=9"]
+    )
     assert command[:3] == [sys.executable, "-m", "jupyterlab"]
     assert command[3] == str(tmp_path / "notebooks" / "00_start_here.ipynb")
     assert f"--LabApp.app_settings_dir={tmp_path / 'settings'}" in command

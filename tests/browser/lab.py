@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,11 +48,14 @@ class Lab:
 
 
 @contextmanager
-def running_lab(notebook: Path, home: Path, settings: dict[str, Any] | None = None) -> Iterator[Lab]:
-    """JupyterLab on a copy of ``notebook``; ``settings`` are the user's own, by file name."""
+def running_lab(
+    notebooks: Sequence[Path], home: Path, settings: dict[str, Any] | None = None
+) -> Iterator[Lab]:
+    """JupyterLab on copies of ``notebooks``; ``settings`` are the user's own, by file name."""
     folder = home / "notebooks"
     folder.mkdir(parents=True)
-    shutil.copy(notebook, folder)
+    for notebook in notebooks:
+        shutil.copy(notebook, folder)
     for name, value in {**WHOLE, **(settings or {})}.items():
         file = home / "settings" / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +72,7 @@ def running_lab(notebook: Path, home: Path, settings: dict[str, Any] | None = No
     ]
     log = home / "lab.log"
     with log.open("w") as stream:
-        command = lab_command(settings_folder(home / "application"), folder, options)
+        command = lab_command(settings_folder(home / "application"), folder / notebooks[0].name, options)
         process = subprocess.Popen(command, env=_environment(home), stdout=stream, stderr=subprocess.STDOUT)
         try:
             lab = Lab(f"http://127.0.0.1:{port}", token, folder)

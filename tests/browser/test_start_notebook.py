@@ -41,7 +41,7 @@ def verdict(shown):
 def test_the_start_notebook_in_jupyterlab(tmp_path, chromium):
     from browser.lab import opened, running_lab
 
-    with running_lab(NOTEBOOK, tmp_path / "home") as lab, opened(lab, NOTEBOOK.name, chromium) as shown:
+    with running_lab([NOTEBOOK], tmp_path / "home") as lab, opened(lab, NOTEBOOK.name, chromium) as shown:
         kernels = lab.ask(f"{SETTINGS}apputils-extension:kernels-settings")
         assert kernels["schema"]["properties"]["commsOverSubshells"]["default"] == "disabled"
         news = lab.ask(f"{SETTINGS}apputils-extension:notification")

@@ -11,10 +11,10 @@ import torch
 
 import diagkit as dk
 from diagkit.widgets import DiagnosisPanel, diagnosis
-from diagkit.widgets.diagnosis import INVITATION
 from diagkit.work import interrupted, progress
+from panel_scenes import WAIT, settled
 
-WAIT = 20
+INVITATION = "Press Run: the diagnosis takes a few seconds."
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,27 +89,20 @@ def small_net():
 
 
 def usable(panel):
-    return (panel.stop_button.disabled, panel.choice.disabled) == (True, False)
-
-
-async def settled(condition):
-    deadline = time.monotonic() + WAIT
-    while not condition():
-        assert time.monotonic() < deadline, "nothing happened"
-        await asyncio.sleep(0.01)
+    return (panel.stop_button.disabled, panel.controls["patient"].disabled) == (True, False)
 
 
 def test_the_settings_come_from_the_arguments():
     panel = DiagnosisPanel(PATIENTS, patient="b", budget=7, seed=3)
     assert panel.settings == diagnosis.DiagnosisSettings("b", 7, 3)
-    assert panel.choice.value == "b"
+    assert panel.controls["patient"].value == "b"
     assert panel.status.value == INVITATION
     assert usable(panel)
 
 
 def test_the_three_patients_of_the_first_lesson_are_the_default():
     panel = DiagnosisPanel()
-    assert panel.choice.options == ("zero-initialized", "rate-too-large", "healthy")
+    assert panel.controls["patient"].options == ("zero-initialized", "rate-too-large", "healthy")
     assert panel.settings == diagnosis.DiagnosisSettings("zero-initialized", 60.0, 0)
 
 
@@ -133,12 +126,12 @@ def test_the_result_is_made_on_demand_and_once(quick):
 def test_another_patient_changes_settings_and_view(quick):
     panel = DiagnosisPanel(PATIENTS)
     first = panel.run()
-    panel.choice.value = "b"
+    panel.controls["patient"].value = "b"
     assert panel.settings.patient == "b"
     assert (panel.view.value, panel.status.value, panel.bar.value) == ("", INVITATION, 0)
     second = panel.run()
     assert "B" in panel.view.value
-    panel.choice.value = "a"
+    panel.controls["patient"].value = "a"
     assert panel.result is first
     assert panel.view.value == first.to_html() != second.to_html()
 
@@ -170,10 +163,10 @@ def test_start_works_in_the_background_and_moves_the_bar(slow):
     panel = DiagnosisPanel(PATIENTS)
     job = panel.start()
     assert slow.begun.wait(WAIT)
-    assert (panel.stop_button.disabled, panel.choice.disabled) == (False, True)
+    assert (panel.stop_button.disabled, panel.controls["patient"].disabled) == (False, True)
     assert not panel.run_button.disabled  # the keyboard keeps its place
     assert (panel.bar.value, panel.bar.max) == (1, 4)
-    assert panel.status.value == "question 2 of 4: eigenvalues"
+    assert panel.status.value == "questions: 1 of 4: eigenvalues"
     slow.release.set()
     job.wait(WAIT)
     assert usable(panel)
@@ -280,7 +273,7 @@ def test_in_a_notebook_an_error_is_shown_and_gone_with_the_next_choice(monkeypat
         shown = panel.screen.errors.value
         assert usable(panel)
         assert panel.status.value == "stopped by an error"
-        panel.choice.value = "a"
+        panel.controls["patient"].value = "a"
         assert panel.screen.errors.value == ""
         panel.run_button.click()
         await settled(lambda: panel.view.value)
