@@ -225,7 +225,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """``dk.clinic``, ``.integrations``, ``.plots`` and ``.widgets`` are loaded when they are first used."""
-    if name in ("clinic", "integrations", "plots", "widgets"):
+    """``dk.clinic``, ``.integrations``, ``.lessons``, ``.plots``, ``.widgets`` are loaded when first used."""
+    if name in ("clinic", "integrations", "lessons", "plots", "widgets"):
         return importlib.import_module(f"diagkit.{name}")
     raise AttributeError(f"module 'diagkit' has no attribute {name!r}")

@@ -26,6 +26,7 @@ LAYERS = (
     "diagnosis",
     "plots",
     "widgets",
+    "lessons",
     "integrations",
     "cli",
 )

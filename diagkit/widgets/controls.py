@@ -14,7 +14,7 @@ import ipywidgets as widgets
 from diagkit.errors import InputError
 
 WIDE, NARROW = "26em", "13em"
-LABEL = {"description_width": "9em"}
+LABEL = {"description_width": "7em"}
 FEW = 6  # choices, for each of which there is room for a button
 
 

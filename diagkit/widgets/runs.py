@@ -27,7 +27,8 @@ class Runs(Generic[S, R]):
     Parameters
     ----------
     results : settings -> better and better results. key : the part of the settings on which they depend.
-    on_begin : when a job begins. on_result : (settings), on the main thread, when there is a better result for them.
+    on_begin : when a job begins.
+    on_result : (settings), on the main thread, when there is a better result for them.
     on_progress : as for :class:`Job`. on_end : the error or None, when nothing runs any more.
     """
 

@@ -158,6 +158,34 @@ class Opened:
     def dialogs(self) -> list[str]:
         return self.page.locator(".jp-Dialog").all_inner_texts()
 
+    def numbers(self) -> str:
+        """What the panels say in words below their pictures."""
+        return "\n".join(self.page.locator(".jp-OutputArea-output [role=status]").all_inner_texts())
+
+    def pixels(self, canvas: int = 0) -> str:
+        """The picture of a live figure."""
+        return str(self.canvas(canvas).evaluate("c => c.toDataURL()"))
+
+    def canvas(self, number: int = 0) -> Locator:
+        """A live figure, from the top."""
+        return self.page.locator(".jupyter-matplotlib-canvas-div").nth(number).locator("canvas").first
+
+    def click(self, right: float, down: float, canvas: int = 0) -> None:
+        """Click a live figure at a place in fractions of its width and height from the upper left corner."""
+        figure = self.canvas(canvas)
+        figure.scroll_into_view_if_needed()
+        box = figure.bounding_box()
+        assert box is not None
+        self.page.mouse.click(box["x"] + right * box["width"], box["y"] + down * box["height"])
+
+    def slide(self, label: str, *keys: str) -> None:
+        """Press keys, such as ``ArrowRight``, on the slider with this label."""
+        row = self.page.locator(".widget-inline-hbox", has=self.page.get_by_text(label, exact=True))
+        handle = row.locator(".noUi-handle").first
+        handle.focus()
+        for key in keys:
+            handle.press(key)
+
     @property
     def panel(self) -> Locator:
         """The output that holds the diagnosis panel."""
