@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import html
 import importlib.util
 import sys
 from collections.abc import Callable, Iterator
@@ -52,7 +54,7 @@ class Canvas:
             self.widget = _live(self.figure)
         else:
             FigureCanvasAgg(self.figure)
-            self._picture = widgets.Image(format="png", alt=alt)
+            self._picture = widgets.HTML()  # widgets.Image has no text for those who do not see it
             self.widget = widgets.VBox([self._picture, widgets.Label(reason)])
 
     @contextmanager
@@ -68,7 +70,8 @@ class Canvas:
         if self.is_live:
             self.figure.canvas.draw_idle()
         else:
-            self._picture.value = self.png()
+            data = base64.b64encode(self.png()).decode()
+            self._picture.value = f'<img alt="{html.escape(self.alt)}" src="data:image/png;base64,{data}">'
 
     def png(self) -> bytes:
         """The figure as it is."""

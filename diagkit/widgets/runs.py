@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from diagkit.widgets.job import Job
 from diagkit.widgets.screen import Screen
+from diagkit.work import interrupted
 
 S = TypeVar("S")
 R = TypeVar("R")
@@ -86,8 +87,7 @@ class Runs(Generic[S, R]):
 
         def work() -> Iterator[R]:
             yield from self.results(settings)
-            if self._next is None:  # a stop that came with the last result changes nothing
-                self._finish(settings)
+            self._finish(settings)
 
         def end(error: BaseException | None) -> None:
             if self.is_running:
@@ -129,9 +129,9 @@ class Runs(Generic[S, R]):
         self._kept[self.key(settings)] = Kept(result, complete)
 
     def _finish(self, settings: S) -> R:
-        """The work is done, unless the result itself says that it is not."""
+        """The work is done, unless it was interrupted or the result itself says that it is not."""
         result: Any = self._kept[self.key(settings)].result
-        self._keep(settings, result, complete=getattr(result, "complete", True))
+        self._keep(settings, result, complete=not interrupted() and getattr(result, "complete", True))
         return result
 
     def _forget_partial(self) -> None:
