@@ -1,7 +1,8 @@
 # make lab     open the notebooks in JupyterLab
-# make test    unit tests and doctests, then every notebook, then the browser tests
+# make test    unit tests and doctests, every notebook, the browser tests, the manual's links
 # make check   format, lint, types, dead code, notebook outputs, layers, doctests
 # make format  put code and notebooks into the form that `make check` asks for
+# make docs    the manual with executed lessons, in docs/_build/html
 # make bench   curvature and surfaces against public peers, about an hour alone on a machine; tables go to benchmarks/results
 # make clean   remove everything that these commands made
 #
@@ -17,7 +18,7 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help lab test check format bench clean
+.PHONY: help lab test check format docs bench clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -25,6 +26,7 @@ STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 NOTEBOOKS = $(wildcard notebooks/*.ipynb)
 # Outputs stay only in cells tagged keep_output; counts stay because nbval takes a cell without one as not run.
+SPHINX := $(BIN)/python -m sphinx -q -b html
 NBSTRIPOUT := $(BIN)/nbstripout --keep-count --keep-id
 
 help:
@@ -34,7 +36,7 @@ $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "diagkit needs Python 3.11 or newer: make PYTHON=/path/to/python3")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install $(TORCH)
-	$(BIN)/python -m pip install -e '.[lab,test,dev]'
+	$(BIN)/python -m pip install -e '.[lab,test,dev,docs]'
 	@touch $@
 
 lab: $(STAMP)
@@ -47,6 +49,7 @@ ifneq ($(NOTEBOOKS),)
 	  --nbval-sanitize-with tests/nbval_sanitize.cfg notebooks
 endif
 	$(PYTEST) -m browser -rs tests
+	DOCS_EXECUTE=off $(SPHINX) -W --keep-going docs docs/_build/links
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
@@ -56,7 +59,10 @@ check: $(STAMP)
 ifneq ($(NOTEBOOKS),)
 	$(NBSTRIPOUT) --verify $(NOTEBOOKS)
 endif
-	$(PYTEST) tests/test_architecture.py tests/test_environment_sync.py diagkit
+	$(PYTEST) tests/test_architecture.py tests/test_environment_sync.py diagkit docs/_ext
+
+docs: $(STAMP)
+	$(SPHINX) docs docs/_build/html
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix-only .
@@ -72,5 +78,5 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/tracker_overhead.py --seconds 12 --rounds 2 | tee benchmarks/results/tracker.md
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) docs/_build docs/api docs/lessons build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
 	find . -name .git -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -print0 | xargs -0r rm -rf

@@ -11,8 +11,13 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).resolve().parents[1]
-EXTRAS = ("experiments", "cluster", "logs", "trainers", "lab", "test")
-ON_PYPI = {"pytorch": "torch", "matplotlib-base": "matplotlib", "playwright-python": "playwright"}
+EXTRAS = ("experiments", "cluster", "logs", "trainers", "lab", "apps", "test")
+ON_PYPI = {
+    "pytorch": "torch",
+    "pytorch-cpu": "torch",
+    "matplotlib-base": "matplotlib",
+    "playwright-python": "playwright",
+}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
 CONDA_SPECS = [entry for entry in ENVIRONMENT["dependencies"] if isinstance(entry, str)]
@@ -80,3 +85,13 @@ def test_makefile_installs_a_torch_within_the_bounds():
     pinned = re.search(r"^TORCH \?= torch==(\S+)$", makefile, re.MULTILINE)
     assert pinned
     assert pip_bounds()["torch"].contains(pinned[1])
+
+
+def test_binder_has_the_core_and_the_lab_within_the_same_bounds():
+    binder = yaml.safe_load((ROOT / "binder" / "environment.yml").read_text(encoding="utf-8"))
+    assert binder["channels"] == ENVIRONMENT["channels"]
+    there, ours = conda_bounds(binder["dependencies"]), conda_bounds(CONDA_SPECS)
+    assert there.items() <= ours.items()
+    extras = PROJECT["optional-dependencies"]
+    lines = [*PROJECT["dependencies"], *extras["experiments"], *extras["lab"], *extras["apps"]]
+    assert {Requirement(line).name for line in lines} - {PROJECT["name"]} <= there.keys()

@@ -20,7 +20,7 @@ from diagkit.experiments.batch_size.arms import (
 )
 from diagkit.experiments.batch_size.claims import Margins, answer, judge_arms
 from diagkit.experiments.batch_size.matched_loss import common_loss
-from diagkit.experiments.batch_size.point_measures import measure_point
+from diagkit.experiments.batch_size.point_measures import CHOICES, check_measures, measure_point
 from diagkit.experiments.batch_size.preparation import check_rates, check_task
 from diagkit.experiments.batch_size.step_cost import step_cost
 from diagkit.experiments.batch_size.study import UNITS, BatchSizeStudy
@@ -49,6 +49,7 @@ def compare_batch_sizes(
     checkpoints: int = 40,
     eval_batch_size: int | None = None,
     max_examples: int | None = 2048,
+    measures: Iterable[str] = CHOICES,
     smallest_sharpness: float = 1.25,
     smallest_loss: float = 1.05,
     smallest_accuracy: float = 0.01,
@@ -67,7 +68,7 @@ def compare_batch_sizes(
     "same steps"          lr                those of B_0               Hoffer et al. 2017, arXiv:1705.08741
     "linear rate"         lr B / B_0        epochs of B: fewer         Goyal et al. 2017, arXiv:1706.02677
     "square-root rate"    lr sqrt(B / B_0)  epochs of B: fewer         Hoffer et al. 2017
-    "tuned rate"          best of ``rates`` epochs of B: fewer         Shallue et al. 2019, arXiv:1811.03600
+    "tuned rate"          best of "rates"   epochs of B: fewer         Shallue et al. 2019, arXiv:1811.03600
     ====================  ================  =========================  =======================================
 
     Pairs share a seed: the same initialization, and the same order of the examples in each epoch, cut into
@@ -92,6 +93,8 @@ def compare_batch_sizes(
         runs x checkpoints x P x 4 bytes.
     eval_batch_size : for a loss that depends on the batch; the smallest batch size, at least 16.
     max_examples : training examples on which sharpness and noise are measured.
+    measures : what is measured at the points, "lambda_max", "trace", "keskar", "noise_scale". Keskar's takes
+        two thirds of the time; with none of them there are learning curves alone.
     smallest_sharpness, smallest_loss, smallest_accuracy : the smallest effects that matter: factors, and a
         difference of accuracies (0.01 is one percentage point).
     n_jobs, folder : as in :func:`diagkit.sweep`. The same call with the same folder goes on where it stopped.
@@ -114,6 +117,7 @@ def compare_batch_sizes(
     True
     """
     started = time.perf_counter()
+    measures = check_measures(measures)
     chosen_arms, chosen_seeds = check_arms(arms), check_seeds(seeds)
     check_positive("lr", lr)
     check_count("epochs", epochs)
@@ -153,7 +157,9 @@ def compare_batch_sizes(
         target = common_loss(run.outcome.series for run in training.runs if run.outcome is not None)
     points = find_points(training, float(target))
     measured = sweep(
-        functools.partial(measure_point, task=task, points=points, max_examples=max_examples),
+        functools.partial(
+            measure_point, task=task, points=points, max_examples=max_examples, measures=measures
+        ),
         [settings | {"target": at} for settings in distinct for at in (None, float(target))],
         seeds=chosen_seeds,
         n_jobs=n_jobs,
