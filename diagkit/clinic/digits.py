@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from diagkit.errors import MissingPackageError
+from diagkit.errors import InputError, MissingPackageError
+from diagkit.objective import check_count
 
 
 def sklearn_datasets(needed_for: str) -> Any:
@@ -34,3 +35,31 @@ def digits(*, images: bool = False) -> tuple[Tensor, Tensor]:
     X = torch.tensor(data.data / 16, dtype=torch.float64)
     X = (X - X.mean(0)).float()
     return (X.reshape(-1, 1, 8, 8) if images else X), torch.tensor(data.target)
+
+
+def digits_split(num_train: int = 800, seed: int = 0) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """The digits in units of their standard deviation, at random in training and test examples.
+
+    Raises
+    ------
+    InputError : no examples left for one of the two.
+
+    Example
+    -------
+    >>> train, test = digits_split()
+    >>> train[0].shape, test[0].shape
+    (torch.Size([800, 64]), torch.Size([997, 64]))
+    """
+    X, y = digits()
+    check_count("num_train", num_train)
+    if num_train >= len(y):
+        raise InputError(f"num_train = {num_train}", allowed=f"1 <= num_train < {len(y)}", write="800")
+    order = torch.randperm(len(y), generator=torch.Generator().manual_seed(seed))
+    first, rest = order[:num_train], order[num_train:]
+    X = X / X[first].std()
+    return (X[first], y[first]), (X[rest], y[rest])
+
+
+def digits_net() -> nn.Sequential:
+    """64 inputs, 32 ReLU units, ten logits; another one at each call, from torch's generator."""
+    return nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))

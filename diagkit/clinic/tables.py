@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -15,19 +17,40 @@ def standardized(X: Tensor) -> Tensor:
     return (X - X.mean(0)) / X.std(0)
 
 
-def table(name: str) -> tuple[Tensor, Tensor]:
+def table(name: str, *, raw: bool = False) -> tuple[Tensor, Tensor]:
     """ "iris", "wine", "breast_cancer" (labels [N]) or "diabetes" (targets [N, 1], standardized).
+
+    With ``raw``, columns stay in the units in which they were measured.
 
     Example
     -------
     >>> X, y = table("wine")
     >>> X.shape, y.dtype, table("diabetes")[1].shape
     (torch.Size([178, 13]), torch.int64, torch.Size([442, 1]))
+    >>> table("diabetes", raw=True)[0][0, :3].tolist()  # age, sex, body mass index
+    [59.0, 2.0, 32.099998474121094]
     """
-    data = getattr(sklearn_datasets(f"the {name} data set"), f"load_{name}")()
-    X = standardized(torch.tensor(data.data, dtype=torch.float64)).float()
+    data = _loaded(name, raw)
+    X = torch.tensor(data.data, dtype=torch.float64)
+    X = X.float() if raw else standardized(X).float()
     y = torch.tensor(data.target)
     return X, y if name in CLASSES else standardized(y.double()[:, None]).float()
+
+
+def columns(name: str) -> tuple[str, ...]:
+    """The names of the columns of a table.
+
+    Example
+    -------
+    >>> columns("diabetes")[:3]
+    ('age', 'sex', 'bmi')
+    """
+    return tuple(str(column).replace("_", " ") for column in _loaded(name, raw=True).feature_names)
+
+
+def _loaded(name: str, raw: bool) -> Any:
+    load = getattr(sklearn_datasets(f"the {name} data set"), f"load_{name}")
+    return load(scaled=False) if name == "diabetes" and raw else load()
 
 
 def linear_data(n: int, d: int, noise: float, seed: int) -> tuple[Tensor, Tensor]:

@@ -3,6 +3,7 @@
 from diagkit.training.annealing import NoiseAnnealing, noise_annealing
 from diagkit.training.curvature_track import CurvatureTrack
 from diagkit.training.curvature_tracker import CurvatureTracker
+from diagkit.training.descent import DescentPath, descent_path, descent_stages
 from diagkit.training.feature_scaling import Scaling, fit_scaling
 from diagkit.training.gradient_noise_injection import GradientNoiseInjection, add_gradient_noise
 from diagkit.training.history import History, as_history
@@ -19,6 +20,7 @@ __all__ = [
     "BatchRenorm",
     "CurvatureTrack",
     "CurvatureTracker",
+    "DescentPath",
     "GradientNoiseInjection",
     "History",
     "Minibatches",
@@ -31,6 +33,8 @@ __all__ = [
     "TrajectoryRecorder",
     "add_gradient_noise",
     "as_history",
+    "descent_path",
+    "descent_stages",
     "fit_scaling",
     "history_of_records",
     "noise_annealing",
