@@ -48,7 +48,10 @@ class SeedRuns(Result):
         """With steps and divergence read off the losses."""
         bad = ~np.isfinite(loss)
         diverged = bad.any(axis=1)
-        steps = np.where(diverged, bad.argmax(axis=1) + 1, loss.shape[1])
+        ends = (
+            bad.argmax(axis=1) + 1 if bad.size else 0
+        )  # no seed, or no step, where a run was stopped at once
+        steps = np.where(diverged, ends, loss.shape[1])
         return cls(seeds=seeds, theta=theta, loss=loss, steps=steps, diverged=diverged, **rest)
 
     def to_frame(self) -> pd.DataFrame:
