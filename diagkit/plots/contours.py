@@ -13,6 +13,7 @@ from matplotlib.transforms import ScaledTranslation
 
 from diagkit.measure.escape import Escape
 from diagkit.measure.surface import PlaneSlice
+from diagkit.measure.surface.scale import Scale
 from diagkit.objective import check_count
 from diagkit.plots import plane_words, style
 from diagkit.plots.caption import legend_with_caption
@@ -39,6 +40,7 @@ def draw_contours(
     cells: bool = False,
     levels: int = 16,
     colorbar: bool = True,
+    scale: Scale | None = None,
 ) -> Drawn:
     """See :func:`diagkit.plots.draw_plane`."""
     check_count("levels", levels, least=2, write="16")
@@ -49,7 +51,7 @@ def draw_contours(
         if ax is None and aspect:
             axes.figure.set_size_inches(*SIZE)  # type: ignore[union-attr]
         axes.set_aspect(aspect or "auto", anchor="N")  # where there is room to spare, the upper border stays
-        artists = _fill(result, axes, int(levels), colorbar)
+        artists = _fill(result, axes, Bands.of(scale or result.scale, int(levels)), colorbar)
         if cells:
             artists["cells"] = _cells(result, axes)
         artists |= draw_straight_way(axes, result)
@@ -74,7 +76,7 @@ def draw_contours(
         return Drawn(axes, artists)
 
 
-def _fill(result: PlaneSlice, ax: Axes, count: int, colorbar: bool) -> dict[str, Any]:
+def _fill(result: PlaneSlice, ax: Axes, bands: Bands, colorbar: bool) -> dict[str, Any]:
     """Bands of colour, height lines, the level of the centre, hatching where there is no number."""
     artists: dict[str, Any] = {}
     known = np.isfinite(result.loss.T)  # rows are b, columns are a, as matplotlib has it
@@ -83,7 +85,6 @@ def _fill(result: PlaneSlice, ax: Axes, count: int, colorbar: bool) -> dict[str,
     if not known.any():
         artists["empty"] = style.note(ax, 0.5, 0.75, "no finite loss on this plane", fontsize=style.TITLE)
         return artists
-    bands = Bands.of(result.scale, count)
     loss, levels = bands.clipped(result.loss.T), bands.levels
     whole = known[:-1, :-1] & known[1:, :-1] & known[:-1, 1:] & known[1:, 1:]
     if whole.any():

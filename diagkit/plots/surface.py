@@ -40,6 +40,7 @@ def draw_plane(
     escape : of contours: an arrow from the star; its direction has to lie in the plane.
     cells : of contours: dots where a cell was computed; the others are interpolated.
     colorbar : of contours: False leaves it out.
+    scale : of contours: a ``Scale`` that several pictures share, so that one colour means one loss.
 
     The dashed contour joins the places with the loss of the star: on its one side the loss is lower. Cells
     without a finite loss are hatched; the surface has holes there. Between two points the straight way is

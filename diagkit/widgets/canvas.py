@@ -12,6 +12,7 @@ from io import BytesIO
 from typing import Any
 
 import ipywidgets as widgets
+import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backend_bases import MouseButton, MouseEvent
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -103,9 +104,12 @@ class Canvas:
 
 def _live(figure: Figure) -> Any:
     """The figure under ipympl, whatever backend the notebook's own figures use."""
+    before = matplotlib.get_backend()
     from ipympl.backend_nbagg import Canvas as LiveCanvas
     from ipympl.backend_nbagg import FigureManager
 
+    if matplotlib.get_backend() != before:  # importing ipympl makes it the backend of all figures
+        matplotlib.use(before)
     live = LiveCanvas(figure)
     FigureManager(live, 0)
     live.header_visible = live.footer_visible = live.toolbar_visible = live.resizable = False

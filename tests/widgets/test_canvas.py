@@ -1,5 +1,6 @@
 """A figure on the screen, alive and as a picture."""
 
+import subprocess
 import sys
 import types
 
@@ -64,3 +65,12 @@ def test_pyplot_knows_nothing_of_it(drawn):
     import matplotlib.pyplot as plt
 
     assert drawn.figure not in [plt.figure(number) for number in plt.get_fignums()]
+
+
+def test_the_notebooks_own_figures_keep_their_backend():
+    code = (
+        "import matplotlib; matplotlib.use('svg'); import matplotlib.pyplot; "
+        "from diagkit.widgets import Canvas, Screen; "
+        "assert Canvas(Screen()).is_live; assert matplotlib.get_backend() == 'svg'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
