@@ -77,11 +77,14 @@ def _bench(case: Case, model: nn.Module, train: Any, look: Any) -> Bench:
     )
 
 
-def small_batch_loss(case: Case) -> float:
-    """Loss on eight examples after a fresh network was trained on nothing else, over the unit of loss."""
+def small_batch_loss(case: Case, longer: int = LONGER) -> float:
+    """Loss on eight examples after a fresh network was trained on nothing else, over the unit of loss.
+
+    For ``longer`` times the steps of an ordinary trial.
+    """
     few = thinned(case.everything, FEW, case.seed)
     bench = Bench(
-        few, case.twin, FEW, case.seed, case.bench.seconds, few, num_steps=LONGER * case.bench.num_steps
+        few, case.twin, FEW, case.seed, case.bench.seconds, few, num_steps=longer * case.bench.num_steps
     )
     level = np.minimum(bench.run(arms.fresh_adam(RATE)).level, case.bench.ceiling).min()
     return float(level) / case.unit
