@@ -6,6 +6,7 @@ from diagkit.clinic import data_faults, loss_faults, output_faults, sound_data  
 from diagkit.clinic import sound_losses, table_faults  # noqa: F401
 from diagkit.clinic import capacity, depth, modes, plateaus, regularized, units, warmups  # noqa: F401
 from diagkit.clinic import own_loops, cadence, well_loops  # noqa: F401
+from diagkit.clinic import imbalance, long_sequences, spent_schedules, term_balance, term_balance_held_out  # noqa: F401
 from diagkit.clinic.digits import digits
 from diagkit.clinic.patient import Patient
 from diagkit.clinic.registry import halves, patient, patients
