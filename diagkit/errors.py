@@ -27,6 +27,17 @@ class NoGradientError(InputError):
     """A loss that no parameter reaches by a differentiable path."""
 
 
+class NoSecondDerivativeError(InputError):
+    """A model or loss that cannot be differentiated twice, so that it has no Hessian-vector products.
+
+    ``what`` names the operation, ``instead`` says what to write in its place.
+    """
+
+    def __init__(self, given: str, *, what: str, instead: str) -> None:
+        super().__init__(given, allowed="operations with a double backward", write=instead)
+        self.what, self.instead = what, instead
+
+
 class NonFiniteError(DiagkitError, ArithmeticError):
     """NaN or Inf where a measurement needs numbers; the text names the first place."""
 

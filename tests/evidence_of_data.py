@@ -24,6 +24,15 @@ REPORTED = {"now": 0.4, "logged": 1.6, "at_end": 4.0, "at_start": 4.1, "factor":
 RISE = ValidationRise(step=50, lowest=1.0, rise=0.5, sem=0.05, significant=True, training_falls=True)
 OVERFIT = {"found": None, "validation": 1.1, "best": 0.8, "half": 0.1, "helps": True, "loss": 0.1, "step": 75}
 
+TERMS = {
+    "terms": 2,
+    "stuck": ["term 1 of 2 (mse_loss)"],
+    "name": "term 1 of 2 (mse_loss)",
+    "value": 0.072,
+    "constant": 0.072,
+    "helps": True,
+    "level": 0.04,
+}
 DATA_CASES = [
     ("loss-sees-no-target", SEES, "refuted", ""),
     ("loss-sees-no-target", SEES | {"unseen": 0.85}, "refuted", ""),
@@ -104,6 +113,11 @@ DATA_CASES = [
     ("class-imbalance", RARE | {"helps": False}, "refuted", ""),
     ("class-imbalance", RARE | {"helps": False, "suspect": False}, "refuted", ""),
     ("class-imbalance", RARE | {"helps": False, "share": None}, "refuted", ""),
+    ("loss-terms-unbalanced", TERMS, "supported", "tried"),
+    ("loss-terms-unbalanced", TERMS | {"helps": False}, "refuted", ""),
+    ("loss-terms-unbalanced", TERMS | {"helps": False, "name": ""}, "refuted", ""),
+    ("loss-terms-unbalanced", TERMS | {"helps": False, "stuck": []}, "refuted", ""),
+    ("loss-terms-unbalanced", TERMS | {"helps": False, "stuck": [], "terms": 1}, "refuted", ""),
     ("labels-as-numbers", CODES, "supported", "tried"),
     ("labels-as-numbers", CODES | {"helps": False}, "refuted", ""),
     ("labels-as-numbers", CODES | {"helps": False, "suspect": False, "p": 0.001}, "refuted", ""),

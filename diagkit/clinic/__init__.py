@@ -6,6 +6,8 @@ from diagkit.clinic import data_faults, loss_faults, output_faults, sound_data  
 from diagkit.clinic import sound_losses, table_faults  # noqa: F401
 from diagkit.clinic import capacity, depth, modes, plateaus, regularized, units, warmups  # noqa: F401
 from diagkit.clinic import own_loops, cadence, well_loops  # noqa: F401
+from diagkit.clinic import imbalance, long_sequences, spent_schedules  # noqa: F401
+from diagkit.clinic import term_balance, term_balance_held_out  # noqa: F401
 from diagkit.clinic.digits import digits, digits_net, digits_split
 from diagkit.clinic.patient import Patient
 from diagkit.clinic.places import places

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
 from diagkit.diagnosis.trial import Arm
 from diagkit.diagnosis.twin import (
     Twin,
@@ -29,6 +31,25 @@ def rate_times(factor: float) -> Arm:
     """Another learning rate from this checkpoint."""
     words = f"learning rate x {factor:g}"
     return Arm(words, words, lambda twin, seed: scale_rate(twin, factor))
+
+
+def at_rate(rate: float) -> Arm:
+    """This learning rate in the first group from this checkpoint, in others as they began beside it."""
+
+    def change(twin: Twin, seed: int) -> Twin:
+        first = twin.optimizer.param_groups[0].get("initial_lr")
+        for group in twin.optimizer.param_groups:
+            beside = group.get("initial_lr", first) / first if first else 1.0
+            group["lr"] = torch.full_like(group["lr"], rate) * beside if _is_tensor(group) else rate * beside
+        return twin
+
+    words = f"learning rate {rate:.3g}"
+    return Arm(words, words, change)
+
+
+def _is_tensor(group: dict[str, Any]) -> bool:
+    """Rates of capturable optimizers are tensors and stay such."""
+    return isinstance(group["lr"], torch.Tensor)
 
 
 def fresh_rate_times(factor: float) -> Arm:

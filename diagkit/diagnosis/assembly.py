@@ -5,26 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from diagkit.diagnosis.case import Case
-from diagkit.diagnosis.check import Check
-from diagkit.diagnosis.ladder import rank, top_supported
+from diagkit.diagnosis.ladder import Ladder, rank, top_supported
 from diagkit.diagnosis.own_step.observe import notes_of
-from diagkit.diagnosis.report import Finding, Question, Report
-from diagkit.diagnosis.wording import statement
+from diagkit.diagnosis.report import Finding, Report
+from diagkit.diagnosis.sampling import SURE, loss_error
+from diagkit.diagnosis.wording import statement, unseen
 
 
 def assemble(
     case: Case,
-    found: list[tuple[Check, Finding]],
-    questions: list[Question],
+    ladder: Ladder,
     surface: Any,
     stopped: bool,
     seconds: float,
 ) -> Report:
     """Rank what was found, name the cause, and say how it was measured."""
-    findings = rank(found)
+    findings = rank(ladder.found)
     measured = case.__dict__
-    cause = top_supported(findings) or _without_fault(case, stopped)
-    not_seen = [f"{q.text} ({q.answer.removeprefix('not asked: ')})" for q in questions if not q.asked]
+    cause = top_supported(findings) or without_fault(case, stopped)
+    not_seen = [unseen(question) for question in ladder.questions if not question.asked]
     notes = list(case.objective.notes) if "objective" in measured else []
     if "objective" in measured and case.objective.num_examples < case.everything.num_examples:
         notes.append(
@@ -42,7 +41,7 @@ def assemble(
         cause=cause,
         headline=_headline(cause, findings),
         findings=findings,
-        questions=tuple(questions),
+        questions=tuple(ladder.questions),
         place=measured.get("place"),
         surface=surface,
         escape=measured.get("escape"),
@@ -51,6 +50,8 @@ def assemble(
         notes=tuple(notes),
         loss=measured.get("loss"),
         baseline=measured.get("baseline"),
+        high=measured.get("high"),
+        loss_error=0.0 if stopped or "loss" not in measured else loss_error(case),
         num_hvps=meter.num_hvps if meter else 0,
         num_evals=meter.num_evals if meter else 0,
         seconds=seconds,
@@ -59,11 +60,13 @@ def assemble(
     )
 
 
-def _without_fault(case: Case, stopped: bool) -> str:
+def without_fault(case: Case, stopped: bool) -> str:
     """Healthy, unless the run is stuck high for no reason found."""
     if stopped or "objective" not in case.__dict__:
         return "undecided"
-    stuck_high = case.is_high and not case.nothing_to_gain and case.is_stuck
+    # High within the error of the examples that were measured is high enough to claim no health.
+    perhaps_high = case.loss + SURE * loss_error(case) > case.high
+    stuck_high = perhaps_high and not case.nothing_to_gain and case.is_stuck
     return "undecided" if stuck_high else "healthy"
 
 

@@ -13,10 +13,12 @@ from torch import Tensor, nn
 
 from diagkit.diagnosis import arms, scales
 from diagkit.diagnosis.baseline import constant_prediction_loss
+from diagkit.diagnosis.bench import Bench
+from diagkit.diagnosis.curvature import where_measurable
 from diagkit.diagnosis.curve import Trend, fall_between_halves, trend
 from diagkit.diagnosis.examples import affordable, came_cut, read_payloads, step_size
 from diagkit.diagnosis.loss_curve import LossCurve, read_curve
-from diagkit.diagnosis.trial import Arm, Bench, Trial
+from diagkit.diagnosis.trial import Arm, Trial
 from diagkit.diagnosis.twin import Twin
 from diagkit.measure import (
     CriticalPoint,
@@ -157,6 +159,11 @@ class Case:
         with watching(budget=scales.PLACE_SHARE * self.budget):
             return classify_critical_point(self.objective, seed=self.seed, max_hvps=150)
 
+    @property
+    def place_seen(self) -> tuple[CriticalPoint, ...]:
+        """The place as evidence; () where there is no curvature to tell it by."""
+        return where_measurable(lambda: (self.place,), ())
+
     @cached_property
     def escape(self) -> Escape:
         return escape_saddle(self.objective, self.place, seed=self.seed)
@@ -180,7 +187,7 @@ class Case:
     @cached_property
     def stability_ratio(self) -> float | None:
         """Sharpness over the optimizer's stability limit, None where no limit is known."""
-        if self.optimizer is None or not has_limit(self.objective, self.optimizer):
+        if self.optimizer is None or not has_limit(self.objective, self.optimizer) or not self.place_seen:
             return None
         known = self.place.largest
         return stability(self.objective, self.optimizer, largest=known, tol=1e-2, max_hvps=60).ratio

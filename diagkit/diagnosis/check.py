@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 Verdict = Literal["supported", "refuted", "undecided"]
 Certainty = Literal["proven", "tried", "probable", ""]
+Group = Literal["right", "high", "able", "zero", "tiny", "sizeable", "validation", "outlook"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ class Check:
     Attributes
     ----------
     cause : its stable id. meaning : one line for the reader. question : as the ladder asks it.
-    rung : place on the ladder, cheap proofs before dear trials.
+    group : the heading of the report that it is told under, see :mod:`diagkit.diagnosis.headings`.
+    rung : place in the order of asking, cheap proofs before dear trials.
     rank : place among several supported findings, the cause before its consequences.
     needs : what must be given, out of "optimizer", "history", "scheduler", "train_step"; without it the check
         is not asked.
@@ -70,6 +72,7 @@ class Check:
     answer: Callable[[Evidence, Judgement], str]
     remedy: Callable[[Evidence], str]
     source: str
+    group: Group = "right"  # most checks are mechanical proofs
     code: str = ""
     needs: tuple[str, ...] = ()
     outcome: bool = False

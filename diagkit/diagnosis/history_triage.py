@@ -77,14 +77,14 @@ def diagnose_history(history: Any) -> Report:
     if log is None:
         raise InputError("history = None", allowed="a history, a dict of series, or the path of a log")
     case = HistoryCase(log)
-    found, questions = climb(case, curve_checks())
-    findings = rank(found)
+    ladder = climb(case, curve_checks())
+    findings = rank(ladder.found)
     cause = top_supported(findings) or _without_finding(case.curve, findings)
     return Report(
         cause=cause,
         headline=_headline(cause, findings),
         findings=findings,
-        questions=tuple(questions),
+        questions=tuple(ladder.questions),
         place=None,
         surface=None,
         escape=None,
@@ -93,8 +93,14 @@ def diagnose_history(history: Any) -> Report:
         notes=(f"read from {log.source}", *log.notes),
         loss=None if case.curve.levels is None else case.curve.levels.last,
         baseline=None,
+        high=_high(case.curve),
         seconds=time.perf_counter() - started,
     )
+
+
+def _high(curve: LossCurve) -> float | None:
+    """Half of the first level, which stands for the loss of knowing nothing; None where it is no scale."""
+    return 0.5 * curve.levels.start if curve.level_share is not None and curve.levels is not None else None
 
 
 def _without_finding(curve: LossCurve, findings: tuple[Finding, ...]) -> str:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from diagkit.diagnosis.check import Check, Judgement
+from diagkit.diagnosis.curvature import NO_CURVATURE
 from diagkit.diagnosis.report import Finding, Question
+from diagkit.diagnosis.wording import UNASKED
+from diagkit.errors import NoSecondDerivativeError
 from diagkit.work import interrupted, progress
 
 NEEDS = {
@@ -19,38 +23,74 @@ NEEDS = {
 }
 
 
-def climb(case: Any, checks: Sequence[Check]) -> tuple[list[tuple[Check, Finding]], list[Question]]:
+@dataclass
+class Ladder:
+    """What was asked of a case, and what was found."""
+
+    found: list[tuple[Check, Finding]] = field(default_factory=list)
+    questions: list[Question] = field(default_factory=list)
+    blocked: str = ""  # cause that makes measuring impossible
+
+    @property
+    def faults(self) -> list[str]:
+        return [finding.cause for _, finding in self.found if finding.verdict == "supported"]
+
+    def skip(self, check: Check, reason: str) -> None:
+        self._answer(check, f"{UNASKED}{reason}", asked=False)
+
+    def enter(self, check: Check, finding: Finding, seconds: float) -> None:
+        self.found.append((check, finding))
+        self._answer(check, finding.statement, True, finding.verdict, seconds)
+        if check.before_objective and finding.verdict == "supported":
+            self.blocked = check.cause
+
+    def _answer(
+        self, check: Check, answer: str, asked: bool, verdict: str = "", seconds: float = 0.0
+    ) -> None:
+        self.questions.append(
+            Question(check.question, check.cause, answer, asked, verdict, seconds, check.group)
+        )
+
+
+def climb(case: Any, checks: Sequence[Check]) -> Ladder:
     """Ask each check of a case, in this order, unless something is missing or has been answered before."""
-    found: list[tuple[Check, Finding]] = []
-    questions: list[Question] = []
-    blocked = ""
+    ladder = Ladder()
     with progress("questions", len(checks)) as advance:
         for check in checks:
-            missing = [need for need in check.needs if getattr(case, need) is None]
-            reason = blocked or (
-                "not asked: the time was up"
-                if interrupted()
-                else f"not asked: {NEEDS[missing[0]]}"
-                if missing
-                else ""
-            )
-            faults = [finding.cause for _, finding in found if finding.verdict == "supported"]
-            if (check.outcome or check.dear) and faults and not reason:
-                reason = f"not asked: {faults[0]} explains the stall"
+            reason = _reason_not_to_ask(check, case, ladder)
             if reason:
-                questions.append(Question(check.question, check.cause, reason, False, "", 0.0))
+                ladder.skip(check, reason)
             else:
                 started = time.perf_counter()
-                finding = _ask(check, case)
-                seconds = time.perf_counter() - started
-                found.append((check, finding))
-                questions.append(
-                    Question(check.question, check.cause, finding.statement, True, finding.verdict, seconds)
-                )
-                if check.before_objective and finding.verdict == "supported":
-                    blocked = f"not asked: {check.cause} comes first"
+                try:
+                    finding = _ask(check, case)
+                except NO_CURVATURE as error:
+                    # What else a check may raise is a mistake of its own, and surfaces.
+                    ladder.skip(check, _why_no_curvature(error))
+                else:
+                    ladder.enter(check, finding, time.perf_counter() - started)
             advance(1)
-    return found, questions
+    return ladder
+
+
+def _reason_not_to_ask(check: Check, case: Any, ladder: Ladder) -> str:
+    missing = [need for need in check.needs if getattr(case, need) is None]
+    if ladder.blocked:
+        return f"{ladder.blocked} comes first"
+    if interrupted():
+        return "the time was up"
+    if missing:
+        return NEEDS[missing[0]]
+    if (check.outcome or check.dear) and ladder.faults:
+        return f"{ladder.faults[0]} explains the stall"
+    return ""
+
+
+def _why_no_curvature(error: Exception) -> str:
+    """In one line: what is in the way, and what to write to have the answer."""
+    if isinstance(error, NoSecondDerivativeError):
+        return f"{error.what} has no second derivative; to have it asked write {error.instead}"
+    return str(error)
 
 
 def _ask(check: Check, case: Any) -> Finding:

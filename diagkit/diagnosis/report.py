@@ -14,6 +14,8 @@ from diagkit.result import Result
 if TYPE_CHECKING:
     import pandas as pd
 
+    from diagkit.diagnosis.headings import Heading
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -41,7 +43,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class Question:
-    """One rung of the ladder. ``asked`` is False where input or time was lacking; ``answer`` says which."""
+    """One rung of the ladder. ``asked`` is False where input or time was lacking; ``answer`` says which.
+
+    ``group`` : the heading that it is told under.
+    """
 
     text: str
     cause: str
@@ -49,6 +54,7 @@ class Question:
     asked: bool
     verdict: str
     seconds: float
+    group: str = "right"
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
@@ -61,7 +67,8 @@ class Report(Result):
     headline : one sentence: cause, certainty, what to do.
     findings : ranked, supported ones first. questions : the ladder, in the order asked.
     place : what kind of point this is. surface : the loss around it. escape : the way off, if it is a saddle.
-    curve : what the log says, where one was given.
+    curve : what the log says, where one was given. high : above this loss it counts as high.
+    loss_error : standard error of the loss as that of all training data; 0 where all of them were measured.
     not_seen : what could not be asked, and what would be needed. notes : facts about how it was measured.
     """
 
@@ -77,6 +84,15 @@ class Report(Result):
     loss: float | None
     baseline: float | None
     curve: LossCurve | None = None
+    high: float | None = None
+    loss_error: float = 0.0
+
+    @property
+    def headings(self) -> tuple[Heading, ...]:
+        """The ladder as the course notes tell it; those on the path lead to the verdict."""
+        from diagkit.diagnosis.headings import headings
+
+        return headings(self)
 
     @property
     def supported(self) -> tuple[Finding, ...]:

@@ -1,4 +1,4 @@
-"""The report as HTML: verdict first, then what to do, pictures, the questions in order."""
+"""The report as HTML: verdict first, then what to do, pictures, the ladder of questions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import base64
 from html import escape
 from typing import TYPE_CHECKING
 
-from diagkit.diagnosis.wording import SIGNS, badge, explanation, place_line, verdict_kind
+from diagkit.diagnosis.report_html_ladder import LADDER_STYLE, ladder
+from diagkit.diagnosis.wording import SIGNS, explanation, place_line, small_print, verdict_kind
 from diagkit.result import Result
 
 if TYPE_CHECKING:
@@ -44,11 +45,11 @@ KINDS = {
 def to_html(report: Report) -> str:
     """One fragment without scripts or outside resources; every text is escaped."""
     parts = [
-        f"<style>{STYLE}</style>",
+        f"<style>{STYLE}{LADDER_STYLE}</style>",
         _head(report),
         _remedy(report.top),
         _pictures(report),
-        _questions(report),
+        ladder(report),
         _evidence(report),
         _small_print(report),
     ]
@@ -103,18 +104,6 @@ def _pictures(report: Report) -> str:
     return f'<h4>{heading}</h4><div class="dk-pictures">{"".join(pictures)}</div>'
 
 
-def _questions(report: Report) -> str:
-    rows = "".join(
-        f'<tr><td>{number}</td><th scope="row">{escape(q.text)}</th><td>{escape(q.answer)}</td>'
-        f"<td>{escape(badge(q))}</td></tr>"
-        for number, q in enumerate(report.questions, 1)
-    )
-    return (
-        "<h4>The questions, in the order asked</h4><table><thead><tr><th></th><th>question</th>"
-        f"<th>measured answer</th><th>finding</th></tr></thead><tbody>{rows}</tbody></table>"
-    )
-
-
 def _evidence(report: Report) -> str:
     """Everything else that can be looked at, one click away."""
     shown = []
@@ -139,7 +128,7 @@ def _evidence(report: Report) -> str:
 
 
 def _small_print(report: Report) -> str:
-    items = "".join(f"<li>{escape(text)}</li>" for text in (*report.not_seen, *report.notes))
+    items = "".join(f"<li>{escape(text)}</li>" for text in small_print(report))
     partial = "" if report.complete else "<p><b>Partial: the time was up or the work was stopped.</b></p>"
     if not items and not partial:
         return ""

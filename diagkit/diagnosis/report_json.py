@@ -11,6 +11,7 @@ from diagkit.diagnosis.wording import verdict_kind
 from diagkit.result import Result
 
 if TYPE_CHECKING:
+    from diagkit.diagnosis.headings import Heading
     from diagkit.diagnosis.report import Finding, Question, Report
 
 SCHEMA = 1  # raised when a key changes its meaning or goes; new keys may come without
@@ -25,8 +26,10 @@ def to_dict(report: Report) -> dict[str, Any]:
         "state": STATES[verdict_kind(report)],
         "headline": report.headline,
         "loss": plain_value(report.loss),
+        "loss_error": plain_value(report.loss_error),
         "baseline": plain_value(report.baseline),
         "findings": [_finding(finding) for finding in report.findings],
+        "headings": [_heading(heading) for heading in report.headings],
         "questions": [_question(question) for question in report.questions],
         "place": None if report.place is None else _result(report.place),
         "curve": None if report.curve is None else _result(report.curve),
@@ -57,10 +60,23 @@ def _finding(finding: Finding) -> dict[str, Any]:
     }
 
 
+def _heading(heading: Heading) -> dict[str, Any]:
+    return {
+        "group": heading.group,
+        "title": heading.title,
+        "answer": heading.answer,
+        "state": heading.state,
+        "on_path": heading.on_path,
+        "leads_to": heading.leads_to,
+        "causes": [question.cause for question in heading.questions],
+    }
+
+
 def _question(question: Question) -> dict[str, Any]:
     return {
         "text": question.text,
         "cause": question.cause,
+        "group": question.group,
         "asked": question.asked,
         "answer": question.answer,
         "verdict": question.verdict,

@@ -19,7 +19,7 @@ from diagkit.diagnosis.own_step.in_use import optimizer_in_use, scheduler_in_use
 from diagkit.diagnosis.report import Report
 from diagkit.diagnosis.threads import fastest_threads
 from diagkit.errors import InputError, NoGradientError, NonFiniteError
-from diagkit.measure import loss_plane
+from diagkit.measure import PlaneSlice, loss_plane
 from diagkit.objective import same_random_state
 from diagkit.training import as_history
 from diagkit.work import interrupted, watching
@@ -93,11 +93,10 @@ def diagnose(
     )
     started = time.perf_counter()
     with same_random_state(), watching(budget=budget), _threads(case):
-        found, questions = climb(case, all_checks())
-        # No place, no surface: the gradient is not finite there, or the time was up.
-        surface = _surface(case) if "place" in case.__dict__ and not interrupted() else None
+        ladder = climb(case, all_checks())
+        surface = None if ladder.blocked or interrupted() else _surface(case)
         stopped = interrupted()
-    return assemble(case, found, questions, surface, stopped, time.perf_counter() - started)
+    return assemble(case, ladder, surface, stopped, time.perf_counter() - started)
 
 
 def _check_arguments(model: Any, loss_fn: Any, step: Any, optimizer: Any, budget: float) -> None:
@@ -134,8 +133,17 @@ def _threads(case: Case) -> AbstractContextManager[object]:
     return fastest_threads(objective.gradient)
 
 
-def _surface(case: Case) -> Any:
-    """The loss in the plane of lowest and highest curvature, as far out as the place suggests."""
+def _surface(case: Case) -> PlaneSlice | None:
+    """The loss in the plane of lowest and highest curvature, as far out as the place suggests.
+
+    Where there is no curvature to choose by, in a random plane.
+    """
+    options: dict[str, Any] = {"resolution": 33, "tol": 0.02, "seed": case.seed}
+    if not case.place_seen:
+        try:
+            return loss_plane(case.objective, **options)
+        except InputError:
+            return None  # no weights of a length to go by: all zero, or biases alone
     low, high = case.place.smallest, case.place.largest
     vectors = (low.vectors[0], high.vectors[0])
     flat = max(abs(float(ends.values[0])) for ends in (low, high)) <= high.rounding
@@ -147,6 +155,5 @@ def _surface(case: Case) -> Any:
         if escape is not None and escape.escaped
         else 0.05 * float(case.objective.theta.norm())
     )
-    extent = SURFACE_STEP * length or 1.0
-    plane = loss_plane(case.objective, vectors, extent=extent, resolution=33, tol=0.02)
+    plane = loss_plane(case.objective, vectors, extent=SURFACE_STEP * length or 1.0, **options)
     return replace(plane, kind="eigenvectors")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from diagkit.diagnosis.checks import all_checks
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
     from diagkit.diagnosis.report import Finding, Question, Report
 
 SIGNS = {"fault": "✗", "well": "✓", "open": "?"}
+STATES = {"fault": "✗", "well": "✓", "clear": "", "open": "(open)", "unasked": ""}  # of a heading
+UNASKED = "not asked: "
 
 
 def verdict_kind(report: Report) -> str:
@@ -40,7 +43,8 @@ def place_line(report: Report) -> str:
     parts = []
     if report.loss is not None:
         known = "" if report.baseline is None else f" (a constant prediction reaches {report.baseline:.4g})"
-        parts.append(f"loss {report.loss:.4g}{known}")
+        error = f" ± {report.loss_error:.2g}" if report.loss_error else ""
+        parts.append(f"loss {report.loss:.4g}{error}{known}")
     if report.place is not None:
         low, high = float(report.place.smallest.values[0]), float(report.place.largest.values[0])
         parts.append(f"place: {report.place.verdict}, curvature from {low:.3g} to {high:.3g}")
@@ -56,3 +60,27 @@ def badge(question: Question) -> str:
     if question.verdict == "supported" and question.cause in outcomes:
         return f"✓ {question.cause}"
     return words[question.verdict]
+
+
+def reasons(questions: Sequence[Question]) -> dict[str, list[Question]]:
+    """Those that were not asked, by what was in the way; the most frequent reason first."""
+    found: dict[str, list[Question]] = {}
+    for question in questions:
+        if not question.asked:
+            found.setdefault(question.answer.removeprefix(UNASKED), []).append(question)
+    return dict(sorted(found.items(), key=lambda item: -len(item[1])))
+
+
+def unseen(question: Question) -> str:
+    """An unasked question, with what would be needed."""
+    return f"{question.text} ({question.answer.removeprefix(UNASKED)})"
+
+
+def small_print(report: Report) -> list[str]:
+    """What was not asked for, by reason; what else cannot be seen; how it was measured."""
+    unasked = {unseen(question) for question in report.questions}
+    return [
+        *(f"{len(held)} not asked: {reason}" for reason, held in reasons(report.questions).items()),
+        *(text for text in report.not_seen if text not in unasked),
+        *(f"note: {text}" for text in report.notes),
+    ]

@@ -25,8 +25,8 @@ from torch.utils._pytree import tree_map
 
 from diagkit.errors import InputError, NonFiniteError
 from diagkit.objective.objective import Objective
-from diagkit.objective.preflight import explain_second_derivative
 from diagkit.objective.products import refuse_cut_graph, wide
+from diagkit.objective.second_derivative import explain_second_derivative
 
 MANY = 32  # products at one point, about: enough for kept graphs to pay
 ALLOWED = "a loss that depends on the parameters through the outputs of one call model(x) alone"

@@ -17,10 +17,10 @@ from diagkit.objective.fixed_loss import Meter, Step, Stepwise
 from diagkit.objective.meeting import meet
 from diagkit.objective.memory import DEFAULT_BUDGET
 from diagkit.objective.parameters import ParameterLayout
-from diagkit.objective.preflight import explain_second_derivative
 from diagkit.objective.preparation import prepare
 from diagkit.objective.products import HessianProducts
 from diagkit.objective.replicas import all_examples, same_function
+from diagkit.objective.second_derivative import explain_second_derivative
 from diagkit.objective.strategy import Plan, Strategy
 from diagkit.objective.sums import gradients, loss_share
 

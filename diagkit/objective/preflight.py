@@ -13,6 +13,7 @@ from diagkit.objective.batches import Batch, cut, tensors_in
 from diagkit.objective.fixed_loss import Findings, FixedLoss
 from diagkit.objective.memory import counting_saved_bytes
 from diagkit.objective.precision import DtypesOnTheWay
+from diagkit.objective.second_derivative import explain_second_derivative
 
 FEW = 64  # examples on which the model is examined
 
@@ -203,24 +204,3 @@ def _examine_reduction(fixed: FixedLoss, parts: dict[str, Tensor], batch: Batch)
         "the loss of a batch is not the mean of its examples' losses: L is the average over the batches "
         "as cut here"
     )
-
-
-def explain_second_derivative(error: Exception, model: nn.Module) -> Exception:
-    """Turn autograd's complaint into what to do; unknown complaints pass unchanged."""
-    text = str(error)
-    hints = {
-        "Checkpointing is not compatible": "use_reentrant=False in torch.utils.checkpoint",
-        "checkpoint": "use_reentrant=False in torch.utils.checkpoint",
-        "flash": "attention through torch.nn.functional.scaled_dot_product_attention",
-        "double backward": "the model without torch.compile and without custom fused kernels",
-        "is not implemented": "an operation that has a second derivative, or params=[...] without its layer",
-        "once_differentiable": "a custom autograd.Function that can be differentiated twice",
-    }
-    for sign, hint in hints.items():
-        if sign in text:
-            return InputError(
-                f"a {type(model).__name__} that cannot be differentiated twice ({text.splitlines()[0]})",
-                allowed="operations with a double backward",
-                write=hint,
-            )
-    return error

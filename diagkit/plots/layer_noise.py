@@ -57,7 +57,7 @@ def draw_layer_noise(result: LayerNoise, ax: Axes | None = None, *, batch_size: 
                 markersize=11,
                 label="not resolved: at most this",
             )[0]  # fmt: skip
-        axes.set_yticks(rows, labels=[result.names[i][-22:] for i in shown])
+        axes.set_yticks(rows, labels=[style.given_name(result.names[i]) for i in shown])
         middle = np.log(1.0 / left) / np.log(right / left)
         note(axes, middle / 2, 1.03, "noise rules")
         note(axes, (1 + middle) / 2, 1.03, "signal rules")

@@ -14,7 +14,6 @@ from diagkit.plots.drawing import Drawn, draw
 from diagkit.plots.style import label, short, styled
 
 MOST_BARS = 14  # modules that fit one picture
-LONGEST_NAME = 22
 
 
 @draw.register
@@ -40,7 +39,7 @@ def draw_modules(result: ModuleCurvature, ax: Axes | None = None) -> Drawn:
             capsize=5,
         )
         artists["zero"] = axes.axvline(0.0, color="black", linewidth=style.THIN)
-        axes.set_yticks(rows, labels=[_shortened(result.names[i]) for i in shown])
+        axes.set_yticks(rows, labels=[style.given_name(result.names[i]) for i in shown])
         axes.set_ylim(len(rows) - 0.4, -0.6)
         low, high = axes.get_xlim()
         axes.set_xlim(low, high + 0.02 * (high - low))
@@ -75,15 +74,3 @@ def _curvature(result: ModuleCurvature, row: int) -> str:
         return "not measured"
     open_end = "" if result.converged[row, 0] else f" ± {short(residual, 1)}"
     return short(value) + open_end
-
-
-def _shortened(name: str) -> str:
-    """Both ends of a long name.
-
-    Example
-    -------
-    >>> _shortened("model.layers.11.self_attn.q_proj.base")
-    'model.laye…q_proj.base'
-    """
-    half = LONGEST_NAME // 2
-    return name if len(name) <= LONGEST_NAME else f"{name[: half - 1]}…{name[-half:]}"

@@ -116,4 +116,4 @@ def _tail(name: str) -> str:
     >>> _tail("features.block2.conv1.layer"), _tail("fc1")
     ('conv1.layer', 'fc1')
     """
-    return ".".join(name.split(".")[-2:])
+    return style.given_name(".".join(name.split(".")[-2:]))

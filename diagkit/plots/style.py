@@ -29,6 +29,7 @@ CURVES = (
     (PURPLE, "-", "v"),
 )
 SURFACE = "cividis"  # even in lightness, so it survives a grey printer
+LONGEST_NAME = 22  # letters of a name beside an axis
 TEXT, TITLE = 13, 15  # points, at a figure of 7 x 5 inches
 THIN, LINE = 1.0, 2.5
 MARKER = 9.0
@@ -146,6 +147,20 @@ def short(value: float, digits: int = 3) -> str:
     ('−0.23', '1e−09', '2.303')
     """
     return f"{value:.{digits}g}".replace("-", "−")
+
+
+def given_name(name: str, longest: int = LONGEST_NAME) -> str:
+    """What a user called something: both ends of a long name, nothing in it a formula or a control character.
+
+    Example
+    -------
+    >>> given_name("model.layers.11.self_attn.q_proj.base"), given_name("cost in $")
+    ('model.laye…q_proj.base', 'cost in \\\\$')
+    """
+    printable = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
+    half = longest // 2
+    shown = printable if len(name) <= longest else f"{printable[: half - 1]}…{printable[-half:]}"
+    return shown.replace("$", r"\$")
 
 
 def tick_names(values: np.ndarray) -> list[str]:

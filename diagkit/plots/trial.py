@@ -13,6 +13,7 @@ from diagkit.plots.drawing import Drawn, draw
 from diagkit.plots.style import label, legend_below, short, spans, styled
 
 LOG_RANGE = 30.0
+LONGEST, SIDE_BY_SIDE = 60, 48  # letters of an arm's name, of both in one line of the legend
 
 
 @draw.register
@@ -37,7 +38,7 @@ def draw_trial(result: Trial, ax: Axes | None = None) -> Drawn:
                 dash,
                 color=colour,
                 marker=marker,
-                label=f"{name} (mean of {len(losses)})",
+                label=f"{style.given_name(name, LONGEST)} (mean of {len(losses)})",
             )[0]
         if spans(np.concatenate([losses.ravel() for _, losses in arms]), LOG_RANGE):
             axes.set_yscale("log")
@@ -51,5 +52,6 @@ def draw_trial(result: Trial, ax: Axes | None = None) -> Drawn:
             x="steps from the checkpoint",
             y=f"loss over all data{log}",
         )
-        artists["legend"] = legend_below(axes)
+        beside = sum(len(name) for name, _ in arms) <= SIDE_BY_SIDE
+        artists["legend"] = legend_below(axes, ncols=2 if beside else 1)
     return Drawn(axes, artists)

@@ -40,7 +40,9 @@ def draw_unit_slopes(result: UnitSlopes, ax: Axes | None = None) -> Drawn:
             edgecolor="white",
             label="no slope for any example (dead)",
         )
-        axes.set_yticks(rows, labels=[f"{result.kinds[i]} behind “{result.names[i]}”" for i in shown])
+        axes.set_yticks(
+            rows, labels=[f"{result.kinds[i]} behind “{style.given_name(result.names[i])}”" for i in shown]
+        )
         axes.set_ylim(max(len(rows), 1) - 0.4, -0.6)
         axes.set_xlim(0.0, 1.0)
         axes.xaxis.set_major_formatter(PercentFormatter(1.0))
@@ -60,4 +62,5 @@ def _headline(result: UnitSlopes) -> str:
     if result.stuck[worst] < MUCH:
         return f"The units have a slope left{partial}"
     what = "dead" if result.shut[worst] >= MUCH else "saturated"
-    return f"{short(100 * result.stuck[worst])} % {what} behind “{result.names[worst]}”{partial}"
+    name = style.given_name(result.names[worst], 12)
+    return f"{short(100 * result.stuck[worst])} % {what} behind “{name}”{partial}"

@@ -70,7 +70,6 @@ def test_the_list():
 def test_all_patients_are_built():
     known = {check.cause for check in all_checks()} | {"healthy"}
     known -= {"replicas-out-of-sync"}  # shows itself only where several ranks train
-    known -= {"schedule-ended-early"}  # judged by the log alone: tests/diagnosis/test_history_triage.py
     built = [dk.clinic.patient(name) for name in patients()]
     assert {p.cause for p in built} == known
     for half in ("development", "held-out"):

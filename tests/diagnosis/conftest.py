@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from diagkit.diagnosis import trial
+from diagkit.diagnosis import bench
 
 
 @pytest.fixture
@@ -16,4 +16,4 @@ def torch_data():
 @pytest.fixture
 def short_trials(monkeypatch):
     """Runs of one short length, so that no test depends on the speed of the machine."""
-    monkeypatch.setattr(trial, "LENGTHS", (40,))
+    monkeypatch.setattr(bench, "LENGTHS", (40,))

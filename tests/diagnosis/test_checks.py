@@ -55,16 +55,22 @@ IMPROVING = {
     "sem": 0.01,
     "in_trial": True,
     "drift": 0.1,
+    "half": 0.02,
     "window": 100,
     "unit": 2.3,
     "optimizer": True,
 }
 CONVERGED = {
+    "minimum": False,
     "slope": 1e-3,
-    "verdict": "undecided",
+    "least_slope": 1e-3,
     "loss": 0.3,
     "share": 0.1,
+    "error": 0.0,
     "stuck": True,
+    "level_log": True,
+    "gain": 0.001,
+    "open": False,
     "any_help": False,
     "tried": 3,
     "low": False,
@@ -115,28 +121,47 @@ CASES = [
     ("still-improving", IMPROVING, "supported", "probable"),
     ("still-improving", IMPROVING | {"in_log": None, "fall": None}, "supported", "tried"),
     ("still-improving", IMPROVING | {"in_log": False}, "refuted", ""),
-    ("still-improving", IMPROVING | {"in_log": None, "in_trial": None}, "refuted", ""),
+    ("still-improving", IMPROVING | {"in_log": None, "in_trial": False}, "refuted", ""),
+    ("still-improving", IMPROVING | {"in_log": None, "in_trial": None, "half": 0.2}, "undecided", ""),
+    ("still-improving", IMPROVING | {"in_log": None, "in_trial": None, "drift": None}, "refuted", ""),
     ("converged", CONVERGED, "supported", "tried"),
     ("converged", CONVERGED | {"any_help": True}, "refuted", ""),
     ("converged", CONVERGED | {"stuck": False}, "refuted", ""),
-    ("converged", CONVERGED | {"slope": 1.0}, "refuted", ""),
-    ("converged", CONVERGED | {"slope": 1.0, "verdict": "minimum-within-tolerance"}, "supported", "tried"),
+    ("converged", CONVERGED | {"slope": 1.0, "least_slope": 1.0}, "refuted", ""),
+    ("converged", CONVERGED | {"slope": 1.0, "least_slope": 1.0, "minimum": True}, "supported", "tried"),
+    ("converged", CONVERGED | {"slope": 1.0, "least_slope": 0.01, "error": 0.1}, "undecided", ""),
+    ("converged", CONVERGED | {"open": True, "gain": 0.2}, "undecided", ""),
+    ("converged", CONVERGED | {"level_log": False}, "undecided", ""),
+    ("converged", CONVERGED | {"open": True, "gain": 0.2, "any_help": True}, "refuted", ""),
     ("converged", CONVERGED | {"low": True, "tried": 0}, "supported", "probable"),
 ]
 
 
 SPENT = SimpleNamespace(early=True, share=0.5, step=500, before=0.2, sem=0.01, after=0.0)
 LATE = SimpleNamespace(early=False, share=0.1, step=900, before=0.0, sem=0.01, after=0.0)
+ENDED = {
+    "found": SPENT,
+    "logged": True,
+    "rate": None,
+    "top": 0.1,
+    "restored": None,
+    "helps": None,
+    "gain": None,
+    "large": False,
+}
+TRIED = ENDED | {"rate": 0.0, "restored": 0.1, "helps": True, "gain": 0.8, "large": True}
 CASES += [
-    ("schedule-ended-early", {"found": SPENT, "logged": True}, "supported", "probable"),
-    (
-        "schedule-ended-early",
-        {"found": LATE, "logged": True},
-        "refuted",
-        "",
-    ),
-    ("schedule-ended-early", {"found": None, "logged": True}, "refuted", ""),
-    ("schedule-ended-early", {"found": None, "logged": False}, "refuted", ""),
+    ("schedule-ended-early", ENDED, "supported", "probable"),
+    ("schedule-ended-early", ENDED | {"found": LATE}, "refuted", ""),
+    ("schedule-ended-early", ENDED | {"found": None}, "refuted", ""),
+    ("schedule-ended-early", ENDED | {"found": None, "logged": False}, "refuted", ""),
+    ("schedule-ended-early", ENDED | {"rate": 0.1}, "refuted", ""),
+    ("schedule-ended-early", TRIED, "supported", "tried"),
+    ("schedule-ended-early", TRIED | {"found": None}, "supported", "tried"),
+    ("schedule-ended-early", TRIED | {"large": False}, "supported", "tried"),
+    ("schedule-ended-early", TRIED | {"found": LATE, "large": False}, "undecided", ""),
+    ("schedule-ended-early", TRIED | {"helps": False}, "refuted", ""),
+    ("schedule-ended-early", TRIED | {"helps": False, "restored": None}, "refuted", ""),
 ]
 CASES += LAYER_CASES
 CASES += DATA_CASES

@@ -8,7 +8,8 @@ from torch import nn
 
 import diagkit as dk
 from diagkit.diagnosis import arms
-from diagkit.diagnosis.trial import GRID, LAST, NUM_SEEDS, Arm, Bench
+from diagkit.diagnosis.bench import Bench
+from diagkit.diagnosis.trial import GRID, LAST, NUM_SEEDS, Arm, paired
 from diagkit.diagnosis.twin import Twin, can_start_afresh, scale_rate, thaw
 
 CURVATURE, RATE = 2.0, 0.05
@@ -54,13 +55,33 @@ def test_effect_by_hand():
 
 
 def test_interval_by_hand():
-    trial = noisy().compare(arms.rate_times(0.1), arms.AS_IS)
+    bench = noisy()
+    trial = paired(bench.run(arms.AS_IS), bench.run(arms.rate_times(0.1)), np.inf, 0, 0.0)
     difference = (trial.without - trial.with_remedy)[:, -LAST:].mean(axis=1)
     half = stats.t.ppf(0.975, NUM_SEEDS - 1) * stats.sem(difference)
     assert trial.without.shape == (NUM_SEEDS, GRID + 1)
     assert trial.effect == pytest.approx(difference.mean())
     assert trial.interval == pytest.approx((difference.mean() - half, difference.mean() + half))
     assert difference.std() > 0
+
+
+def test_a_seed_without_gain_ends_a_trial():
+    """Two seeds are enough where one of them gains nothing; they are those that all four begin with."""
+    bench = noisy()
+    short = bench.compare(arms.rate_times(0.1), arms.AS_IS)
+    assert (len(short.without), short.complete) == (2, True)
+    whole = bench.run(arms.AS_IS)
+    assert np.array_equal(whole.loss[:2], short.without)
+    assert np.array_equal(whole.loss, noisy().run(arms.AS_IS).loss)
+
+
+def test_what_ends_a_trial_cannot_be_made_good():
+    """One gain that is not positive keeps 0 inside the interval, whatever the others are."""
+    gains = np.abs(np.random.default_rng(0).standard_cauchy((2000, NUM_SEEDS)))
+    gains[:1000] = 1.0 + 1e-9 * gains[:1000]  # equal gains come nearest to the limit
+    gains[:, 0] *= -np.random.default_rng(1).choice([0.0, 1.0], 2000)
+    half = stats.t.ppf(0.975, NUM_SEEDS - 1) * stats.sem(gains, axis=1)
+    assert (gains.mean(axis=1) - half <= 0).all()
 
 
 @pytest.mark.parametrize("dropout", [False, True])
@@ -107,7 +128,7 @@ def test_the_model_stays_where_it_is():
 def test_frame_has_a_row_per_arm_seed_and_step():
     trial = noisy().compare(arms.rate_times(0.1), arms.AS_IS)
     frame = trial.to_frame()
-    assert len(frame) == 2 * NUM_SEEDS * (GRID + 1)
+    assert len(frame) == 2 * len(trial.without) * (GRID + 1)
     assert set(frame["arm"]) == {"as before", "learning rate x 0.1"}
     assert "effect" in repr(trial)
 

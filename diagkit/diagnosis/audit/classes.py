@@ -82,13 +82,30 @@ def class_counts(case: Case) -> ClassCounts | None:
     return case.once("class counts", make)
 
 
-def balanced(labels: Tensor, seed: int) -> Tensor:
-    """Indices of about as many examples as there are, each class drawn equally often, with replacement."""
+def split(labels: Tensor, seed: int, share: float = 1 / 3) -> tuple[Tensor, Tensor]:
+    """Indices (to train on, to look at): this share of each class, at least one, to look at, in random order.
+
+    A class with one example is in both.
+    """
     draw = torch.Generator().manual_seed(seed)
-    kinds = labels.unique()
-    each = max(1, len(labels) // len(kinds))
+    kept, held = [], []
+    for kind in labels.unique():
+        own = (labels == kind).nonzero()[:, 0]
+        own = own[torch.randperm(len(own), generator=draw)]
+        cut = max(1, round(share * len(own)))
+        held.append(own[:cut])
+        kept.append(own[cut:] if len(own) > 1 else own)
+    trained = torch.cat(kept)
+    return trained[torch.randperm(len(trained), generator=draw)], torch.cat(held)
+
+
+def balanced(labels: Tensor, seed: int, among: Tensor) -> Tensor:
+    """Indices out of ``among``, about as many, each class drawn equally often, with replacement."""
+    draw = torch.Generator().manual_seed(seed)
+    kinds = labels[among].unique()
+    each = max(1, len(among) // len(kinds))
     chosen = []
     for kind in kinds:
-        own = (labels == kind).nonzero()[:, 0]
+        own = among[labels[among] == kind]
         chosen.append(own[torch.randint(0, len(own), (each,), generator=draw)])
     return torch.cat(chosen)

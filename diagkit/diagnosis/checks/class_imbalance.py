@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from torch import Tensor
+
 from diagkit.diagnosis import arms, scales
-from diagkit.diagnosis.audit.classes import balanced, class_counts
+from diagkit.diagnosis.audit.classes import balanced, class_counts, split
 from diagkit.diagnosis.audit.labels import table
 from diagkit.diagnosis.audit.repair import bench_of, lowers, shown
 from diagkit.diagnosis.baseline import constant_prediction_loss
+from diagkit.diagnosis.bench import Bench
 from diagkit.diagnosis.case import Case
 from diagkit.diagnosis.check import REFUTED, SUPPORTED_BY_TRIAL, Check, Evidence, Judgement
-from diagkit.diagnosis.trial import Bench, Trial
+from diagkit.diagnosis.trial import Trial
 from diagkit.objective import Stepwise
 
 UNEVEN = 3.0  # times its even share, from which the most frequent class is called a majority
@@ -36,11 +39,15 @@ def measure(case: Case) -> Evidence:
         return Evidence(numbers)
     known = table(case)
     assert known is not None
-    chosen = balanced(found.labels, case.seed)
+    trained, seen = split(found.labels, case.seed)
+    drawn, looked_at = (balanced(found.labels, case.seed, among) for among in (trained, seen))
     step = case.step or Stepwise.of_pairs(case.loss_fn).step
-    bench = bench_of(case, step, [(known.inputs[chosen], known.targets[chosen])])
-    to_model = case.everything.fixed.to_model
-    come = [to_model(payload) for payload in case.read]
+
+    def batch(chosen: Tensor) -> Any:
+        return case.everything.fixed.to_model((known.inputs[chosen], known.targets[chosen]))
+
+    bench = bench_of(case, step, [batch(looked_at)], trained=[batch(drawn)])
+    come = [batch(part) for part in trained.split(case.batch_size) if len(part) > 1]
     trial = bench.compare(arms.AS_IS, shown(come, "classes as they come"))
     numbers["helps"] = lowers(trial) and _learns(case, bench, trial)
     if not numbers["helps"]:  # the rate in use may be too low to learn them in the steps of a trial
@@ -54,7 +61,8 @@ def measure(case: Case) -> Evidence:
 def _learns(case: Case, bench: Bench, trial: Trial) -> bool:
     """Below the best constant prediction over balanced classes, and by more than with classes as they come.
 
-    Else the rare ones cannot be told at all, or would have been in time.
+    On examples that neither was shown: what is learned by heart does not count. Else the rare ones cannot be
+    told at all, or would have been in time.
     """
     if case.loss_fn is None:
         return True
@@ -86,6 +94,7 @@ CHECK = Check(
     cause="class-imbalance",
     meaning="the loss sits at the majority-class solution",
     question="Does the model predict the most frequent class only?",
+    group="high",
     rung=3.5,
     rank=0.95,
     measure=measure,

@@ -9,6 +9,8 @@ import numpy as np
 from diagkit.diagnosis import arms, layer_arms
 from diagkit.diagnosis.case import Case
 from diagkit.diagnosis.check import REFUTED, SUPPORTED_BY_TRIAL, Check, Evidence, Judgement
+from diagkit.diagnosis.own_step.books import OwnStep
+from diagkit.diagnosis.own_step.observe import own_step
 from diagkit.training import History
 
 NAMES = (
@@ -53,15 +55,31 @@ def _finite(history: History, name: str) -> np.ndarray:
     return np.zeros(0) if values is None else values[np.isfinite(values)]
 
 
+def clip_seen(books: OwnStep) -> float | None:
+    """The norm to which gradients are scaled down between backward and step: the same in two updates or more.
+
+    Sums over several backward passes are not told apart from scaling, and left alone.
+    """
+    after, at = books.of("after_backward"), books.of("at_step")
+    shorter = (at > 0) & (at < after * (1 - ROUNDING))
+    if shorter.sum() < 2 or books.calls != len(books.updates):
+        return None
+    norms = at[shorter]
+    return float(np.median(norms)) if np.ptp(norms) <= ROUNDING * norms.max() else None
+
+
 def measure(case: Case) -> Evidence:
-    assert case.history is not None  # asked for by `needs`
-    norm = clip_norm(case.history)
+    books = own_step(case)
+    norm = None if case.history is None else clip_norm(case.history)
+    if norm is None and books is not None:
+        norm = clip_seen(books)
     numbers: dict[str, Any] = {"norm": norm, "stuck": False, "helps": False, "effect": None}
+    results = tuple(r for r in (case.history, books) if r is not None)
     if norm is None or case.optimizer is None or case.nothing_to_gain or not case.is_stuck:
-        return Evidence(numbers, (case.history,))
+        return Evidence(numbers, results)
     trial = case.try_out(arms.AS_IS, layer_arms.clipped(norm))  # trials do not clip by themselves
     numbers |= {"stuck": True, "helps": case.helps(trial), "effect": trial.effect}
-    return Evidence(numbers, (case.history, trial), trial)
+    return Evidence(numbers, (*results, trial), trial)
 
 
 def judge(evidence: Evidence) -> Judgement:
@@ -71,9 +89,7 @@ def judge(evidence: Evidence) -> Judgement:
 def answer(evidence: Evidence, judgement: Judgement) -> str:
     norm = evidence["norm"]
     if norm is None:
-        return (
-            "The log shows no clipping: no limit by name, and no value at which the gradient norms pile up."
-        )
+        return "No clipping is seen: no limit in the log, and none in a step of your own (train_step=...)."
     if judgement.verdict == "supported":
         gain = f"the same steps unclipped lower it by {evidence['effect']:.3g}"
         return f"Yes: clipped to {norm:.3g} the loss stays; {gain}."
@@ -86,6 +102,7 @@ CHECK = Check(
     cause="clipping-too-tight",
     meaning="the gradient is clipped to so small a norm that the steps lose their length",
     question="Does clipping hold the steps back?",
+    group="sizeable",
     rung=5.63,
     rank=4.63,
     measure=measure,
@@ -97,5 +114,5 @@ CHECK = Check(
     code="norm = torch.nn.utils.get_total_norm(p.grad for p in model.parameters() if p.grad is not None)\n"
     "recorder.log(grad_norm=norm)  # before clipping: then clip at its 90th percentile",
     source="the same steps with and without; the share clipped shows nothing: Adam trains well with all",
-    needs=("history", "optimizer"),
+    needs=("optimizer",),
 )

@@ -59,7 +59,9 @@ def answer(evidence: Evidence, judgement: Judgement) -> str:
     if evidence["rate"]:
         return f"{where}, but at this rate a fresh network ends the same way: the rate comes first."
     return f"{where}, but " + (
-        "initializing them again gains nothing." if evidence["stuck"] else "the run does well without them."
+        "initializing them again gains nothing."
+        if evidence["stuck"]
+        else "it is not they that hold the run up."
     )
 
 
@@ -67,6 +69,7 @@ CHECK = Check(
     cause="dead-units",
     meaning="ReLU units that no example activates",
     question="Do the ReLU units let anything through?",
+    group="tiny",
     rung=3.13,
     rank=2.13,
     measure=measure,

@@ -64,6 +64,7 @@ CHECK = Check(
     cause="dropout-too-strong",
     meaning="training loss held up by dropout, evaluation-mode loss much lower",
     question="Does dropout hold the loss up?",
+    group="validation",
     rung=2.63,
     rank=1.63,
     measure=measure,

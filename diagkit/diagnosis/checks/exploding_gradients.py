@@ -66,6 +66,7 @@ CHECK = Check(
     cause="exploding-gradients",
     meaning="gradients grow through the layers, or far beyond those of a fresh network",
     question="Is the gradient of a sane size?",
+    group="sizeable",
     rung=3.43,
     rank=2.43,
     measure=measure,

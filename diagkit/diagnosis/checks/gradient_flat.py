@@ -94,6 +94,7 @@ CHECK = Check(
     cause="gradient-flat",
     meaning="the gradient lies where the Hessian is near zero: a plateau",
     question="Tiny gradient at a high loss: is it a plateau?",
+    group="tiny",
     rung=5,
     rank=4,
     measure=measure,

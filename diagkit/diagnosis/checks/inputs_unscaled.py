@@ -43,6 +43,7 @@ CHECK = Check(
     cause="inputs-unscaled",
     meaning="feature scales or offsets so different that the problem is badly conditioned",
     question="Are the inputs scaled?",
+    group="tiny",
     rung=3.8,
     rank=1.2,
     measure=measure,

@@ -46,7 +46,7 @@ def measure(case: Case) -> Evidence:
         numbers |= {"fresh": True, "factor": factor}
         numbers["helps"] = case.helps(fresh[factor]) and stuck_afresh
         best = fresh[factor]
-    return Evidence(numbers, (case.place, best), best)
+    return Evidence(numbers, (*case.place_seen, best), best)
 
 
 def is_noise(case: Case, lower: Trial) -> bool:
@@ -85,6 +85,7 @@ CHECK = Check(
     cause="learning-rate-too-large",
     meaning="oscillation across a valley, or divergence",
     question="Sizeable gradient, flat curve: is the learning rate too large?",
+    group="sizeable",
     rung=6,
     rank=5,
     measure=measure,

@@ -7,6 +7,7 @@ from typing import Any
 from diagkit.diagnosis import arms
 from diagkit.diagnosis.case import Case
 from diagkit.diagnosis.check import REFUTED, SUPPORTED_BY_TRIAL, Check, Evidence, Judgement
+from diagkit.diagnosis.scales import LARGE
 from diagkit.diagnosis.trial import Trial
 
 FIRST, HIGHEST = 10.0, 1e6  # factors tried: each ten times the last, while that still gains too little
@@ -32,8 +33,13 @@ def measure(case: Case) -> Evidence:
     waiting = max(case.drift[0], 0.0) * steps / case.bench.num_steps
     numbers |= {"factor": factor, "gain": best.effect, "by_waiting": waiting}
     numbers["ratio"] = case.stability_ratio
-    numbers["helps"] = case.helps(best) and waiting < WORTH_WAITING * best.effect
-    return Evidence(numbers, (case.place, best), best)
+    # A little more is learnt at any larger rate, if only by heart. Too small is a rate at which the run has
+    # missed a good part of what it has learnt so far.
+    learnt = max(case.unit - case.loss, 0.0)
+    numbers["helps"] = (
+        case.helps(best) and waiting < WORTH_WAITING * best.effect and best.effect > LARGE * learnt
+    )
+    return Evidence(numbers, (*case.place_seen, best), best)
 
 
 def _best_factor(case: Case) -> tuple[float, Trial]:
@@ -72,6 +78,7 @@ CHECK = Check(
     cause="learning-rate-too-small",
     meaning="steps far below what curvature and noise allow",
     question="Is the learning rate too small?",
+    group="sizeable",
     rung=8,
     rank=7,
     measure=measure,

@@ -73,6 +73,7 @@ CHECK = Check(
     cause="model-too-small",
     meaning="cannot fit the training data however trained (model bias)",
     question="Is the model able to fit these data?",
+    group="able",
     rung=8.53,
     rank=7.53,
     measure=measure,

@@ -61,6 +61,7 @@ CHECK = Check(
     cause="noise-floor",
     meaning="the loss hovers: gradient noise times learning rate is too large",
     question="Does the loss hover on gradient noise?",
+    group="sizeable",
     rung=7,
     rank=6,
     measure=measure,

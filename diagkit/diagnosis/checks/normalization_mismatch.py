@@ -92,6 +92,7 @@ CHECK = Check(
     cause="normalization-mismatch",
     meaning="batch statistics in training and running statistics in evaluation disagree",
     question="Do batch and running statistics agree?",
+    group="validation",
     rung=2.53,
     rank=1.53,
     measure=measure,

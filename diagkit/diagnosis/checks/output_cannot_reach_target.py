@@ -158,6 +158,7 @@ CHECK = Check(
     cause="output-cannot-reach-target",
     meaning="the last activation excludes the targets, or the outputs that are needed",
     question="Can the outputs reach the targets?",
+    group="able",
     rung=1.5,
     rank=0.7,
     measure=measure,

@@ -8,6 +8,7 @@ import numpy as np
 
 from diagkit.diagnosis import arms, scales
 from diagkit.diagnosis.audit.validation import Mean, validation_objective
+from diagkit.diagnosis.bench import Bench
 from diagkit.diagnosis.case import Case
 from diagkit.diagnosis.check import (
     REFUTED,
@@ -18,7 +19,6 @@ from diagkit.diagnosis.check import (
     Evidence,
     Judgement,
 )
-from diagkit.diagnosis.trial import Bench
 from diagkit.diagnosis.twin import can_start_afresh
 
 WORTH_STOPPING = 0.25  # share of the validation loss that stopping earlier must save
@@ -96,6 +96,7 @@ CHECK = Check(
     cause="overfitting",
     meaning="training loss falls, validation loss rises",
     question="Training loss low, validation loss high: does it overfit?",
+    group="validation",
     rung=8.4,
     rank=12,
     measure=measure,

@@ -85,6 +85,7 @@ CHECK = Check(
     cause="saddle-point",
     meaning="gradient near zero, certified negative curvature",
     question="Zero gradient: is it a saddle?",
+    group="zero",
     rung=4,
     rank=3,
     measure=measure,

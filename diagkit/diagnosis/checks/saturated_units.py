@@ -53,7 +53,7 @@ def answer(evidence: Evidence, judgement: Judgement) -> str:
     return f"{where}, but " + (
         "initializing them again gains nothing; look at the scale of the inputs."
         if evidence["stuck"]
-        else "the run does well."
+        else "it is not they that hold the run up."
     )
 
 
@@ -61,6 +61,7 @@ CHECK = Check(
     cause="saturated-units",
     meaning="sigmoid or tanh units stuck on their flat ends",
     question="Do sigmoid and tanh units have a slope left?",
+    group="tiny",
     rung=3.23,
     rank=2.23,
     measure=measure,

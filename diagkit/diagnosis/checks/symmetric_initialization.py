@@ -84,6 +84,7 @@ CHECK = Check(
     cause="symmetric-initialization",
     meaning="zero or equal weights: units cannot become different",
     question="Can the units become different?",
+    group="zero",
     rung=3,
     rank=2,
     measure=measure,

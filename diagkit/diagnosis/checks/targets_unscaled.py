@@ -51,6 +51,7 @@ CHECK = Check(
     cause="targets-unscaled",
     meaning="regression targets far from unit scale",
     question="Are the targets scaled?",
+    group="tiny",
     rung=3.7,
     rank=1.1,
     measure=measure,

@@ -90,6 +90,7 @@ CHECK = Check(
     cause="train-val-mismatch",
     meaning="validation data come from elsewhere, or are treated differently",
     question="Are training and validation data alike?",
+    group="validation",
     rung=1.8,
     rank=11,
     measure=measure,

@@ -57,6 +57,7 @@ CHECK = Check(
     cause="vanishing-gradients",
     meaning="early layers receive almost no gradient, relative to late ones",
     question="Does the gradient reach the first layers?",
+    group="tiny",
     rung=3.33,
     rank=2.33,
     measure=measure,

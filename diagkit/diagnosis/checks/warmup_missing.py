@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 
-from diagkit.diagnosis import layer_arms
 from diagkit.diagnosis.case import Case
 from diagkit.diagnosis.check import (
     REFUTED,
@@ -16,8 +15,10 @@ from diagkit.diagnosis.check import (
     Evidence,
     Judgement,
 )
+from diagkit.diagnosis.curvature import where_measurable
 from diagkit.diagnosis.curve_checks import warmup_missing as curve
-from diagkit.diagnosis.twin import can_start_afresh, start_afresh
+from diagkit.diagnosis.early_spike import full_rates, warm_up_trial
+from diagkit.diagnosis.twin import start_afresh
 from diagkit.measure import stability
 from diagkit.measure.stability import has_limit
 from diagkit.objective import of_model, same_random_state
@@ -27,23 +28,12 @@ def measure(case: Case) -> Evidence:
     found = curve.measure(case)
     seen = curve.judge(found).verdict == "supported"
     numbers: dict[str, Any] = {**found.numbers, "seen": seen, "tried": False, "helps": False, "ratio": None}
-    if not seen or case.optimizer is None or case.nothing_to_gain or not can_start_afresh(case.model):
+    trial = warm_up_trial(case)
+    if trial is None:
         return Evidence(numbers, found.results)
-    rates = full_rates(case)
-    numbers["ratio"] = stability_at_the_start(case, rates)
-    warm = layer_arms.afresh_at(rates, warmup_steps=int(layer_arms.WARMUP * case.bench.num_steps))
-    trial = case.try_out(warm, layer_arms.afresh_at(rates))
     numbers |= {"tried": True, "helps": case.helps(trial)}
+    numbers["ratio"] = stability_at_the_start(case, full_rates(case))
     return Evidence(numbers, (*found.results, trial), trial)
-
-
-def full_rates(case: Case) -> list[float]:
-    """Of each group, at the peak of the logged schedule: it may have decayed since."""
-    assert case.optimizer is not None
-    present = [float(group["lr"]) for group in case.optimizer.param_groups]
-    lr = None if case.history is None else case.history.lr
-    peak = present[0] if lr is None else float(lr[lr == lr].max(initial=present[0]))
-    return [rate * peak / present[0] if present[0] > 0 else peak for rate in present]
 
 
 def stability_at_the_start(case: Case, rates: list[float]) -> float | None:
@@ -54,7 +44,9 @@ def stability_at_the_start(case: Case, rates: list[float]) -> float | None:
     objective = of_model(case.objective, twin.model)
     if not has_limit(objective, twin.optimizer):
         return None
-    return float(stability(objective, twin.optimizer, tol=1e-2, max_hvps=60).ratio)
+    return where_measurable(
+        lambda: float(stability(objective, twin.optimizer, tol=1e-2, max_hvps=60).ratio), None
+    )
 
 
 def start_afresh_quietly(case: Case) -> Any:
@@ -89,6 +81,7 @@ CHECK = Check(
     cause=curve.CHECK.cause,
     meaning=curve.CHECK.meaning,
     question=curve.CHECK.question,
+    group="sizeable",
     rung=5.73,
     rank=2.03,
     measure=measure,

@@ -79,6 +79,7 @@ CHECK = Check(
     cause="weight-decay-too-strong",
     meaning="decay balances the gradient: the data loss could fall, the penalty holds it",
     question="Does weight decay hold the loss up?",
+    group="sizeable",
     rung=3.53,
     rank=1.83,
     measure=measure,

@@ -57,6 +57,7 @@ CHECK = Check(
     cause="converged",
     meaning="flat after it had fallen: the bottom, as far as a curve can tell",
     question="Is this the bottom?",
+    group="outlook",
     rung=10,
     rank=21,
     measure=measure,

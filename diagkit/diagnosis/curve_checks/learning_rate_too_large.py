@@ -37,6 +37,7 @@ CHECK = Check(
     cause="learning-rate-too-large",
     meaning="the loss climbs or swings as it does when steps are too large",
     question="Does the loss climb, or swing by itself?",
+    group="sizeable",
     rung=3,
     rank=5,
     measure=measure,

@@ -38,6 +38,7 @@ CHECK = Check(
     cause="overfitting",
     meaning="training loss falls, validation loss rises",
     question="Does the validation loss rise while the training loss falls?",
+    group="validation",
     rung=8.4,
     rank=12,
     measure=measure,

@@ -38,6 +38,7 @@ CHECK = Check(
     cause="schedule-ended-early",
     meaning="the learning rate decayed to nothing while the loss could still fall",
     question="Did the learning rate run out too early?",
+    group="sizeable",
     rung=8.6,
     rank=10,
     measure=measure,

@@ -43,6 +43,7 @@ CHECK = Check(
     cause="still-improving",
     meaning="no stall: the curve still falls beyond its noise",
     question="Does the loss still fall?",
+    group="outlook",
     rung=9,
     rank=20,
     measure=measure,

@@ -44,6 +44,7 @@ CHECK = Check(
     cause="warmup-missing",
     meaning="an early spike at full learning rate from which the run did not recover",
     question="Did an early spike throw the run back for good?",
+    group="sizeable",
     rung=8.2,
     rank=4.5,
     measure=measure,

@@ -12,9 +12,10 @@ import torch
 from torch import nn
 
 from diagkit.diagnosis import arms
+from diagkit.diagnosis.bench import Bench
 from diagkit.diagnosis.case import Case
 from diagkit.diagnosis.layers.larger import larger_twin
-from diagkit.diagnosis.trial import Bench, Trial, paired
+from diagkit.diagnosis.trial import Trial, paired
 from diagkit.diagnosis.twin import Twin
 from diagkit.objective import Objective, call_model, cut, pooled, same_random_state, thinned
 

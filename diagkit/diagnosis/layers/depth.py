@@ -9,6 +9,7 @@ import numpy as np
 
 from diagkit.diagnosis import arms, layer_arms
 from diagkit.diagnosis.case import Case
+from diagkit.diagnosis.early_spike import warm_up_helps
 from diagkit.diagnosis.layers.units import UnitSlopes, unit_slopes
 from diagkit.diagnosis.trial import Arm, Trial
 from diagkit.diagnosis.twin import can_start_afresh
@@ -68,12 +69,12 @@ def stuck_high(case: Case) -> bool:
 
 
 def stuck_in_layers(case: Case) -> bool:
-    """Stuck high, and at a tenth of the rate as well.
+    """Stuck high, at a tenth of the rate as well, and not by an early spike that a warm-up avoids.
 
     What goes down from here by shorter steps alone has slope enough: saturated units, among others, are then
     a consequence of the rate.
     """
-    if not stuck_high(case):
+    if not stuck_high(case) or warm_up_helps(case):
         return False
     return case.optimizer is None or not case.helps(case.try_out(arms.rate_times(0.1)), hovering=True)
 

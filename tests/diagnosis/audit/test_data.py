@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Sampler, SubsetRandomSampler, TensorDataset, WeightedRandomSampler
 
-from diagkit.diagnosis.audit.classes import balanced, class_counts
+from diagkit.diagnosis.audit.classes import balanced, class_counts, split
 from diagkit.diagnosis.audit.codes import codes_of, order_p_value
 from diagkit.diagnosis.audit.labels import dataset_table, table, table_of
 from diagkit.diagnosis.audit.neighbours import agreement
@@ -211,9 +211,17 @@ def test_classes_of_one_output_are_counted(logits):
     assert int(found.predicted[1]) == int((model(X) > (0.0 if logits else 0.5)).sum())
 
 
+def test_a_third_of_each_class_is_held_back():
+    y = torch.tensor([0] * 90 + [1] * 9 + [2])
+    trained, seen = split(y, seed=0)
+    assert torch.bincount(y[seen]).tolist() == [30, 3, 1]
+    assert torch.bincount(y[trained]).tolist() == [60, 6, 1]
+    assert set(trained.tolist()) & set(seen.tolist()) == {99}  # the only one of its class
+
+
 def test_classes_are_drawn_equally_often():
     y = torch.tensor([0] * 90 + [1] * 10)
-    chosen = balanced(y, seed=0)
+    chosen = balanced(y, seed=0, among=torch.arange(len(y)))
     assert torch.bincount(y[chosen]).tolist() == [50, 50]
 
 

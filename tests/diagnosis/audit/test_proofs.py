@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from diagkit.diagnosis import trial
+from diagkit.diagnosis import bench, trial
 from diagkit.diagnosis.audit.last_activation import last_activation
 from diagkit.diagnosis.case import Case
 from diagkit.diagnosis.checks import (
@@ -27,8 +27,9 @@ CLASSES = torch.arange(N) % 3
 @pytest.fixture(autouse=True)
 def next_to_no_trials(monkeypatch):
     """What is asked here does not rest on trials."""
-    monkeypatch.setattr(trial, "LENGTHS", (2,))
-    monkeypatch.setattr(trial, "NUM_SEEDS", 2)
+    monkeypatch.setattr(bench, "LENGTHS", (2,))
+    for module in (bench, trial):
+        monkeypatch.setattr(module, "NUM_SEEDS", 2)
 
 
 def net(outputs, *more):

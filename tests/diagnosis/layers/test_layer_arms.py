@@ -10,10 +10,11 @@ from torch import nn
 import diagkit as dk
 from diagkit.diagnosis import arms, layer_arms
 from diagkit.diagnosis.case import Case
-from diagkit.diagnosis.checks.clipping_too_tight import clip_norm
-from diagkit.diagnosis.checks.warmup_missing import full_rates
+from diagkit.diagnosis.checks.clipping_too_tight import clip_norm, clip_seen
 from diagkit.diagnosis.checks.weight_decay_too_strong import balance
+from diagkit.diagnosis.early_spike import full_rates
 from diagkit.diagnosis.layers.depth import rate_is_to_blame, reach, restart
+from diagkit.diagnosis.own_step.observe import observe
 from diagkit.diagnosis.twin import Twin
 
 MSE = nn.MSELoss()
@@ -82,6 +83,52 @@ def test_the_log_tells_the_limit():
     norms = [0.1, 0.2999999, 0.3, 0.2, 0.3, 0.3]
     assert clip_norm(dk.History.from_dict(flat | {"grad_norm": norms})) == pytest.approx(0.3)
     assert clip_norm(dk.History.from_dict(flat | {"grad_norm": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]})) is None
+
+
+@pytest.mark.parametrize("norm", [1e-3, 1e3, None])
+def test_a_step_of_ones_own_tells_the_limit(norm):
+    model = nn.Linear(3, 1)
+    sgd = torch.optim.SGD(model.parameters(), lr=0.1)
+    X = torch.randn(64, 3, generator=torch.Generator().manual_seed(0))
+
+    def step(batch):
+        sgd.zero_grad()
+        nn.functional.mse_loss(model(batch), batch.sum(1, keepdim=True)).backward()
+        if norm is not None:
+            nn.utils.clip_grad_norm_(model.parameters(), norm)
+        sgd.step()
+
+    seen = clip_seen(observe(model, sgd, step, iter(X.split(8))))
+    assert seen == (pytest.approx(1e-3, rel=1e-3) if norm == 1e-3 else None)
+
+
+def test_sums_of_gradients_are_no_clipping():
+    model = nn.Linear(3, 1)
+    sgd = torch.optim.SGD(model.parameters(), lr=0.1)
+    X = torch.randn(96, 3, generator=torch.Generator().manual_seed(0))
+    calls = []
+
+    def step(batch):
+        (model(batch).square().mean() / 2).backward()
+        calls.append(1)
+        if len(calls) % 2 == 0:
+            for p in model.parameters():
+                p.grad.div_(p.grad.norm() / 1e-3)
+            sgd.step()
+            sgd.zero_grad()
+
+    assert clip_seen(observe(model, sgd, step, iter(X.split(8)))) is None
+
+
+def test_another_rate_keeps_the_groups_apart():
+    model = nn.Linear(1, 1)
+    sgd = torch.optim.SGD([{"params": [model.weight], "lr": 0.1}, {"params": [model.bias], "lr": 0.2}])
+    torch.optim.lr_scheduler.PolynomialLR(sgd, total_iters=1)
+    for group in sgd.param_groups:
+        group["lr"] = 0.0
+    changed = arms.at_rate(0.05).change(Twin.of(model, sgd), 0)
+    assert [group["lr"] for group in changed.optimizer.param_groups] == pytest.approx([0.05, 0.1])
+    assert [group["lr"] for group in sgd.param_groups] == [0.0, 0.0]
 
 
 def test_the_full_rate_is_that_of_the_peak():

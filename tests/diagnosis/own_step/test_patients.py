@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 import diagkit as dk
-from diagkit.diagnosis import triage, trial
+from diagkit.diagnosis import bench, triage
 from diagkit.diagnosis.checks import all_checks
 from diagkit.diagnosis.own_step.mode_gap import ModeGap
 from leave_no_trace import Ward, Witness
@@ -23,7 +23,7 @@ def test_the_cause_is_found(name):
 
 
 def test_a_diagnosis_with_the_step_leaves_no_trace(monkeypatch):
-    monkeypatch.setattr(trial, "LENGTHS", (20,))
+    monkeypatch.setattr(bench, "LENGTHS", (20,))
     few = [check for check in all_checks() if check.rung < 1.6 or check.cause == "learning-rate-too-large"]
     monkeypatch.setattr(triage, "all_checks", lambda: tuple(few))
     ward, seen = Ward(), []
