@@ -54,6 +54,16 @@ class NoiseEscapeStudy(Study):
         found = values_of(self.sweep, "success", {"start": start, "noise": noise}).dropna()
         return SuccessRate(int(found.sum()), len(found))
 
+    def has(self, start: str, noise: bool) -> bool:
+        """Is there a finished run of this arm?"""
+        return bool(len(values_of(self.sweep, "success", {"start": start, "noise": noise}).dropna()))
+
+    def diverged_runs(self, start: str, noise: bool) -> np.ndarray:
+        """Which finished runs of one arm ended at a loss that is no number; they count as no success."""
+        settings = {"start": start, "noise": noise}
+        finished = values_of(self.sweep, "success", settings).notna()
+        return ~np.isfinite(values_of(self.sweep, "loss", settings)[finished].to_numpy())
+
     def summary(self) -> dict[str, Any]:
         arms = {
             (start, noise): f"{start}{', noise' if noise else ''}" for start in STARTS for noise in (0, 1)
@@ -129,7 +139,7 @@ def noise_escape_study(
         sweep=runs,
         verdicts=_verdicts(runs),
         task=task,
-        num_params=sum(p.numel() for p in deep_relu_net(X, y, task, "zero").parameters()),
+        num_params=sum(p.numel() for p in made(partial(deep_relu_net, X, y, task, "zero"), 0).parameters()),
         complete=runs.complete,
         seconds=runs.seconds,
     )
@@ -181,6 +191,8 @@ def _arm(
         make, loss_fn, (X, y), optimizer=optimizer, seeds=seeds, max_steps=task.steps,
         batch_size=min(task.batch_size, len(X)),
     )  # fmt: skip
+    if not trained.complete:
+        return []  # cut short: the sweep keeps none of it
     for seed, theta, losses in zip(trained.seeds, trained.theta, trained.loss, strict=True):
         model = made(make, seed)
         first = torch.autograd.grad(loss_fn(model(X), y), list(model.parameters()))

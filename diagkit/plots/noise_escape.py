@@ -22,7 +22,8 @@ LOOKS = {False: (style.VERMILLION, "s", "without noise"), True: (style.BLUE, "o"
 def draw_noise_escape(result: NoiseEscapeStudy, ax: Axes | None = None) -> Drawn:
     """One mark for each run at its final training accuracy; successes are above the dashed line.
 
-    Above each arm stands its number of successes, with Wilson's 95 % interval for the rate.
+    Above each arm stands its number of successes, with Wilson's 95 % interval for the rate. A cross at 0 is a
+    run that diverged.
     """
     arms = [(start, noise) for start in STARTS for noise in LOOKS]
     with styled(ax) as axes:
@@ -51,6 +52,17 @@ def draw_noise_escape(result: NoiseEscapeStudy, ax: Axes | None = None) -> Drawn
                 markeredgecolor="white",
                 label=words if start == STARTS[0] else None,
             )[0]
+            lost = result.diverged_runs(start, noise)
+            if lost.any():
+                artists[f"{start}, {words}, diverged"] = axes.plot(
+                    at[lost],
+                    np.zeros(lost.sum()),
+                    "x",
+                    color=style.BLACK,
+                    markersize=9,
+                    markeredgewidth=2.5,
+                    label=None if any("diverged" in name for name in artists) else "diverged",
+                )[0]
             rate = result.rate(start, noise)
             low, high = rate.limits()
             axes.annotate(
@@ -73,5 +85,5 @@ def draw_noise_escape(result: NoiseEscapeStudy, ax: Axes | None = None) -> Drawn
             x="initial weights",
             y="training accuracy at the end",
         )
-        artists["legend"] = legend_below(axes, ncols=3)
+        artists["legend"] = legend_below(axes, ncols=2)
         return Drawn(axes, artists)

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from diagkit.diagnosis import Consultation
 from diagkit.diagnosis.audit.dependence import Dependence
 from diagkit.diagnosis.layers import ModeLosses, UnitSlopes
 from diagkit.diagnosis.loss_curve import read_curve
@@ -42,7 +43,7 @@ from diagkit.measure.sharpness.normalized_layers import ScaleFree
 from diagkit.measure.surface.barrier import barrier
 from diagkit.measure.surface.plane_minimum import PlaneMinimum, nowhere
 from diagkit.measure.surface.plane_slice import MarkedLoss
-from diagkit.training import CurvatureTrack, History, fit_scaling, noise_annealing
+from diagkit.training import CurvatureTrack, DescentPath, History, fit_scaling, noise_annealing
 from plots import study_cases
 from plots.batch_size_cases import BATCH_SIZE_KINDS
 
@@ -425,6 +426,15 @@ def sweep_result():
     )
 
 
+def descent(rate=0.15, steps=10, **changes):
+    """Gradient descent from (1, 1) on curvatures 1 and 10."""
+    curvature, limit = np.full(steps + 1, 10.0), np.full(steps + 1, 2 / rate)
+    theta = (1 - rate * np.array([1.0, 10.0])) ** np.arange(steps + 1)[:, None]
+    fields = {"theta": theta, "loss": 0.5 * (theta**2) @ [1.0, 10.0], "lambda_max": curvature}
+    fields |= {"sharpness": curvature, "limits": limit, "rate": rate, "optimizer": "SGD"}
+    return DescentPath(**(fields | {"preconditioned": False, "ended_by": "steps"} | changes))
+
+
 def connection(verdict="connected", rise=0.1, **changes):
     t = np.linspace(0.0, 1.0, 11)
     fields = {
@@ -538,8 +548,15 @@ def mode_gap(logged):
 EVERY_KIND = {
     "noise escape": study_cases.noise_escape(),
     "feature scaling study": study_cases.feature_scaling(),
+    "scaled inputs": study_cases.scaled_inputs(),
+    "scaled inputs, nothing trained": study_cases.scaled_inputs(runs={}),
+    "normalization run": study_cases.normalization_run(signal()),
+    "normalization run, none yet": study_cases.normalization_run(signal(), runs={}),
+    "label losses": study_cases.label_losses(),
+    "label losses, none yet": study_cases.label_losses({}),
     "stable rate": study_cases.stable_rate(),
     "normalization study": study_cases.normalization(),
+    "descent": descent(),
     **BATCH_SIZE_KINDS,
     "own step": own_step(),
     "own step, gradients gone": own_step(gone=True),
@@ -601,6 +618,17 @@ EVERY_KIND = {
     "gradient predictiveness, too large a step": predictiveness(12.0),
     "noise annealing": noise_annealing(0.5, 0.275, 100),
     "noise annealing, constant": noise_annealing(0.5, 0.0, 1),
+    "consultation": Consultation(
+        card="a network",
+        curve=read_curve(History.from_dict({"loss": [2.0] * 40})),
+        level=2.1,
+        answers=(),
+        spent=1,
+        budget=10,
+    ),
+    "consultation without a log": Consultation(
+        card="a network", curve=None, level=None, answers=(), spent=0, budget=10
+    ),
     "history": History.from_dict({"loss": [2.0, 1.0, 0.5]}),
     "loss curve, falling": read_curve(History.from_dict({"loss": np.linspace(2.0, 1.0, 40)})),
     "loss curve, flat": read_curve(History.from_dict({"loss": [2.0 - 0.1 * min(t, 15) for t in range(60)]})),

@@ -14,6 +14,12 @@ def test_the_annealing_and_where_half_is_left():
     assert "half" not in noise_annealing(2.0, 0.5, 3).plot().artists, "not within the run"
 
 
+def test_levels_can_be_compared_on_one_axis():
+    for c in (0.1, 2.0):
+        ax = noise_annealing(c, 0.5, 50).plot(span=(1e-3, 30.0)).ax
+        assert (ax.get_yscale(), ax.get_ylim()) == ("log", (1e-3, 30.0))
+
+
 def test_sizes_are_relative_to_where_their_way_starts():
     drawn = signal(factor=4.0, layers=5).plot()
     sizes = drawn.artists["gradient"].lines[0].get_ydata()

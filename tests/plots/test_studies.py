@@ -13,6 +13,13 @@ def test_every_run_of_an_escape_is_a_mark_at_its_accuracy():
     assert drawn.artists["reached"].get_ydata()[0] == 0.9
 
 
+def test_runs_that_diverged_are_crosses():
+    drawn = noise_escape(noisy=0.0, seeds=range(2)).plot()
+    assert drawn.artists["zero, with noise, diverged"].get_ydata().tolist() == [0.0, 0.0]
+    assert [t.get_text() for t in drawn.artists["legend"].get_texts()].count("diverged") == 1
+    assert not any("diverged" in name for name in noise_escape().plot().artists)
+
+
 def test_scalings_that_did_not_arrive_are_at_the_edge():
     drawn = feature_scaling().plot()
     assert drawn.artists["fixed, none"].get_ydata() == [500]
