@@ -50,14 +50,18 @@ CONFINED = {
     "ipympl": {"widgets"},
     "ipywidgets": {"widgets"},
     "IPython": {"widgets"},
+    "traitlets": {"widgets"},  # comes with ipywidgets
     "sklearn": {"clinic"},
     "joblib": {"diagkit.measure.surface.points", "diagkit.measure.surface.workers", "experiments"},
     "pyarrow": {"experiments"},
     "safetensors": {"experiments"},
     "jupyterlab": {"cli"},
+    "jupyter_client": {"cli"},
+    "jupyter_core": {"cli"},
+    "packaging": {"cli"},
 }
 # These come with an extra: imported inside the function that needs them.
-LAZY = {"sklearn", "jupyterlab", "pyarrow", "safetensors"}
+LAZY = {"sklearn", "jupyterlab", "jupyter_client", "jupyter_core", "packaging", "pyarrow", "safetensors"}
 
 
 @dataclass(frozen=True)

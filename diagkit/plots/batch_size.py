@@ -38,6 +38,7 @@ ARM_STYLES = {
     "tuned rate": (style.ORANGE, (0, (6, 1, 1, 1)), "D"),
 }
 WIDE_RANGE = 8.0
+DECADES = 30.0
 REFERENCE = 7.0  # points
 MEASURES = {
     "lambda_max": r"sharpness $\lambda_{max}$",
@@ -95,18 +96,39 @@ def draw_batch_sizes(
             if metric.endswith("loss") and spans(values, WIDE_RANGE):
                 axes.set_yscale("log")
             for axis in (axes.xaxis, axes.yaxis):
-                axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+                axis.set_major_formatter(FuncFormatter(lambda value, _: plain(value)))
+                axis.set_minor_formatter(NullFormatter())
+            if axes.get_yscale() == "log" and not spans(values, DECADES):  # one decade has one major tick
+                axes.yaxis.set_minor_formatter(
+                    FuncFormatter(lambda value, _: plain(value) if f"{value:e}"[0] in "25" else "")
+                )
         else:
             note(axes, 0.5, 0.5, "no numbers")
         if metric == "train_loss" and np.isfinite(result.target_loss):
             artists["target"] = axes.axhline(result.target_loss, color=style.GREY, lw=style.THIN, ls="--")
             where: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "color": style.GREY}
-            axes.text(0.01, result.target_loss, "compared here", va="bottom", **where)
+            where |= {"ha": "right", "path_effects": style.outlined()}  # where the curves are below it
+            axes.text(0.99, result.target_loss, "compared here", va="bottom", **where)
         artists["legend"] = legend_below(axes)
         label(
             axes, title=f"Batch size {batch_size} against {result.batch_sizes[0]}", x=words, y=METRICS[metric]
         )
         return Drawn(axes, artists)
+
+
+def plain(value: float) -> str:
+    """A number on an axis: a power of ten where it would take many digits.
+
+    Example
+    -------
+    >>> plain(0.02), plain(1000.0), plain(1e7)
+    ('0.02', '1000', '$10^{7}$')
+    """
+    if value > 0 and not 1e-3 <= value < 1e4:
+        mantissa, power = f"{value:.0e}".split("e")
+        times = "" if mantissa == "1" else rf"{mantissa} \times "
+        return f"${times}10^{{{int(power)}}}$"
+    return f"{value:g}"
 
 
 def _lines(result: BatchSizeStudy, batch_size: int) -> list[tuple[str, int, str, tuple[Any, Any, Any]]]:

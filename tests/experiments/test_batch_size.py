@@ -167,6 +167,27 @@ def test_runs_that_diverge_are_said_and_not_averaged():
     assert any("diverged: 8 in 'linear rate' at B = 5" in note for note in found.notes)
 
 
+def test_arms_that_end_above_their_start_are_named():
+    found = study((1, 5), arms=["same epochs", "linear rate"], lr=0.3, epochs=3, checkpoints=4)
+    assert found.diverging == ("linear rate",)  # |1 - 2 * 1.5| = 2: no overflow, and no minimum either
+    assert not found.frame["diverged"].any()
+
+
+def test_only_what_is_asked_for_is_measured():
+    found = study(arms=["same epochs"], measures=["lambda_max"])
+    assert found.frame["lambda_max"].notna().all()
+    assert found.frame[["trace", "keskar", "noise_scale"]].isna().all(axis=None)
+    assert {one.measure for one in found.judged} == {"train_loss", "lambda_max", "test_loss"}
+    assert found.answers
+
+
+def test_without_measures_there_are_curves_alone():
+    found = study(arms=["same steps"], measures=[])
+    assert len(found.curves)
+    assert {one.measure for one in found.judged} == {"train_loss", "test_loss"}
+    assert found.answers == ()
+
+
 def test_a_folder_goes_on_and_gives_the_same(tmp_path):
     first = study((1, 5), arms=["same epochs"], seeds=range(2), folder=tmp_path)
     again = study((1, 5), arms=["same epochs", "same steps"], seeds=range(3), folder=tmp_path)
@@ -213,6 +234,7 @@ def test_nothing_of_the_caller_changes():
         ({"rates": [], "arms": ["tuned rate"]}, "no rates"),
         ({"smallest_loss": 1.0}, "smallest_loss"),
         ({"val_data": [alike()]}, "val_data that come in batches"),
+        ({"measures": ["flatness"]}, "allowed: some of"),
         ({"optimizer": "SGD"}, "function of the parameters and the rate"),
     ],
 )

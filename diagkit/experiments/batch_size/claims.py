@@ -158,6 +158,8 @@ def _claims(frame: pd.DataFrame, arm: str, at: str) -> list[_Claim]:
         text = "B = {batch} ends at a larger training loss than {than}"
         claims.append(_Claim(text, "train_loss", "train_loss", "increase"))
     for name, word in (("lambda_max", "lambda_max"), ("keskar", "Keskar's measure")):
+        if not _has(frame, name):
+            continue  # it was not asked for
         text = f"B = {{batch}} is sharper ({word}) than {{than}} {{at}}"
         claims.append(_Claim(text, name, prefix + name, "increase"))
     if tested:
@@ -165,7 +167,7 @@ def _claims(frame: pd.DataFrame, arm: str, at: str) -> list[_Claim]:
         text = f"B = {{batch}} has a {'lower' if lower else 'larger'} {_plain(tested)} than {{than}} {{at}}"
         claims.append(_Claim(text, tested, prefix + tested, "decrease" if lower else "increase"))
     if at == "end" and arm in EQUIVALENT:
-        for name in ("lambda_max", *([tested] if tested else [])):
+        for name in (*(["lambda_max"] if _has(frame, "lambda_max") else []), *([tested] if tested else [])):
             text = f"B = {{batch}} and {{than}} have the same {_plain(name)} {{at}}"
             claims.append(_Claim(text, name, name, "no difference"))
     return claims

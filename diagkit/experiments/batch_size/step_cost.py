@@ -16,6 +16,7 @@ from diagkit.objective.batches import tensors_in
 from diagkit.objective.fixed_loss import call_model
 from diagkit.objective.memory import counting_saved_bytes
 from diagkit.training import Minibatches
+from diagkit.work import interrupted
 
 WARM_UP, LEAST, MOST, SECONDS = 3, 15, 200, 0.3  # steps, and seconds of timed steps
 MIB = 1 << 20
@@ -53,6 +54,8 @@ def step_cost(task: Task, *, batch_size: int, rate: float, seed: int) -> dict[st
     for number in range(WARM_UP + MOST):
         if number >= WARM_UP + LEAST and sum(times) > SECONDS:
             break
+        if interrupted():
+            return {}  # dropped by the sweep
         started = time.perf_counter()
         inputs, targets = tree_map(follow, tuple(next(batches)))
         optimizer.zero_grad()

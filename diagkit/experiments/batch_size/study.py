@@ -96,6 +96,19 @@ class BatchSizeStudy(Result):
         ]
         return pd.DataFrame(rows)
 
+    @property
+    def diverging(self) -> tuple[str, ...]:
+        """Arms in which a run of the largest batch ended at NaN, or above the loss that it started from."""
+        if self.curves.empty:
+            return ()
+        large = self.curves[self.curves["batch_size"] == self.batch_sizes[-1]]
+        lost = {
+            arm
+            for (arm, _), losses in large.groupby(["arm", "seed"])["train_loss"]
+            if not losses.iloc[-1] <= losses.iloc[0]  # NaN after the end of a run that diverged
+        }
+        return tuple(arm for arm in self.arms if arm in lost)
+
     def means(self, *columns: str) -> pd.DataFrame:
         """Means over the seeds, by arm and batch size.
 

@@ -1,4 +1,4 @@
-"""The command line: ``diagkit triage`` reads a log, ``diagkit lab`` opens the notebooks."""
+"""The command line: ``triage`` reads a log, ``lab`` opens the notebooks, ``check`` looks at the machine."""
 
 from __future__ import annotations
 
@@ -24,20 +24,28 @@ OVERRIDES = {
 }
 
 
+def find_notebooks() -> Path:
+    """Where the notebooks lie: in the checkout, or in the installed package.
+
+    Raises
+    ------
+    InputError : neither has any.
+    """
+    package = Path(diagkit.__file__).parent
+    for folder in (package.parent / "notebooks", package / "notebooks"):
+        if (folder / START).exists():
+            return folder
+    raise InputError("an installation without notebooks", allowed="a checkout, or a wheel that ships them")
+
+
 def notebooks_folder() -> Path:
     """The notebooks of this checkout; an installed package gives its user a copy to work on."""
-    package = Path(diagkit.__file__).parent
-    checkout = package.parent / "notebooks"
-    if (checkout / START).exists():
-        return checkout
-    shipped = package / "notebooks"
-    if not (shipped / START).exists():
-        raise InputError(
-            "an installation without notebooks", allowed="a checkout, or a wheel that ships them"
-        )
+    present = find_notebooks()
+    if present.parent != Path(diagkit.__file__).parent:
+        return present
     mine = Path.cwd() / "diagkit-notebooks"
     mine.mkdir(exist_ok=True)
-    for notebook in shipped.glob("*.ipynb"):
+    for notebook in present.glob("*.ipynb"):
         if not (mine / notebook.name).exists():  # never over somebody's work
             shutil.copy(notebook, mine)
     return mine
@@ -129,17 +137,23 @@ def main(argv: list[str] | None = None) -> int:
     shape.add_argument("--json", action="store_true", help="print the report as JSON")
     shape.add_argument("--markdown", action="store_true", help="print the report as Markdown")
     reading.add_argument("--html", type=Path, metavar="FILE", help="also write the report as one HTML file")
+    commands.add_parser(
+        "check",
+        help="check that this machine is ready for a class",
+        description="Check that this machine is ready for a class: versions, kernel, widgets, notebooks, a "
+        "tiny diagnosis. Exit status: 0 ready, 1 something is to be done. No network is needed.",
+    )
     known, extra = parser.parse_known_args(argv)
-    if known.command == "triage" and extra:
-        reading.error(f"unrecognized arguments: {' '.join(extra)}")
+    if known.command != "lab" and extra:
+        commands.choices[known.command].error(f"unrecognized arguments: {' '.join(extra)}")
     if extra and extra[0] == "--":
         extra = extra[1:]
     try:
+        if known.command == "check":
+            from diagkit.cli.machine_check import check_machine, print_checks
+
+            return print_checks(check_machine())
         return lab(extra) if known.command == "lab" else triage(known)
     except (DiagkitError, OSError) as error:
         print(f"diagkit: {error}", file=sys.stderr)
         return 2
-
-
-if __name__ == "__main__":
-    sys.exit(main())
