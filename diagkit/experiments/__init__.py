@@ -15,6 +15,7 @@ from diagkit.experiments.ensemble import train_together
 from diagkit.experiments.escape_task import PAPER_NET, EscapeTask
 from diagkit.experiments.grid import Cell, Grid, make_grid
 from diagkit.experiments.intervals import bootstrap_t_interval, student_interval
+from diagkit.experiments.label_losses import LabelLosses, LabelLossTask, label_losses
 from diagkit.experiments.noise_escape import NoiseEscapeStudy, noise_escape_study
 from diagkit.experiments.normalization import (
     Normalization,
@@ -44,6 +45,8 @@ __all__ = [
     "FeatureScalingStudy",
     "Grid",
     "Judged",
+    "LabelLossTask",
+    "LabelLosses",
     "NoiseEscapeStudy",
     "Normalization",
     "NormalizationStudy",
@@ -64,6 +67,7 @@ __all__ = [
     "feature_scaling_study",
     "info_nce",
     "judge",
+    "label_losses",
     "largest_stable_rate",
     "make_grid",
     "noise_escape_study",

@@ -10,24 +10,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from torch import Tensor, nn
 
 from diagkit.errors import InputError
-from diagkit.experiments.outcome import Outcome
+from diagkit.experiments.scaling_run import RATES, check_scaling_data, scaling_run
 from diagkit.experiments.seed_runs import check_seeds
 from diagkit.experiments.study import Study, judge_pairs, values_of
 from diagkit.experiments.sweep import sweep
 from diagkit.experiments.sweep_result import Sweep
 from diagkit.experiments.verdict import Verdict
-from diagkit.measure import hessian_eigenvalues
-from diagkit.objective import Objective, check_count, check_positive
-from diagkit.training import fit_scaling, train
-from diagkit.training.feature_scaling import SCALINGS, condition_number
+from diagkit.objective import check_count, check_positive
+from diagkit.training.feature_scaling import SCALINGS
 
-RATES = ("fixed", "1/lambda_max", "Adam")
 SMALLEST = 0.05  # in log10 of the steps: 12 % more or less
-TRAIN_SHARE = 0.8
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
@@ -99,7 +94,8 @@ def feature_scaling_study(
     >>> study.verdicts[0].verdict, bool(study.frame["condition"].max() > 50)
     ('reproduced', True)
     """
-    X, y = _checked(data, kinds, rates)
+    X, y = check_scaling_data(data)
+    _check(kinds, rates)
     for name, value in (("target", target), ("lr", lr), ("adam_lr", adam_lr)):
         check_positive(name, value)
     check_count("max_steps", max_steps)
@@ -110,7 +106,7 @@ def feature_scaling_study(
         "max_steps": max_steps,
     }
     runs = sweep(
-        partial(_run, make_model=make_model, loss_fn=loss_fn, X=X, y=y, **task),
+        partial(scaling_run, make_model=make_model, loss_fn=loss_fn, X=X, y=y, **task),
         {"kind": list(kinds), "rate": list(rates)},
         seeds=check_seeds(seeds),
         n_jobs=n_jobs,
@@ -155,65 +151,7 @@ def _in_words(rate: str) -> str:
     return {"fixed": "one fixed rate", "1/lambda_max": "rate 1/λ_max", "Adam": "Adam"}[rate]
 
 
-def _run(
-    kind: str,
-    rate: str,
-    seed: int,
-    *,
-    make_model: Callable[[], nn.Module],
-    loss_fn: Any,
-    X: Tensor,
-    y: Tensor,
-    target: float,
-    lr: float,
-    adam_lr: float,
-    max_steps: int,
-) -> Outcome:
-    model = make_model()
-    order = torch.randperm(len(X), generator=torch.Generator().manual_seed(seed))
-    cut = max(2, int(TRAIN_SHARE * len(X)))
-    chosen, rest = order[:cut], order[cut:]
-    scaling = fit_scaling(X[chosen], kind)
-    train_data = scaling.apply(X[chosen]), y[chosen]
-    top = float(hessian_eigenvalues(Objective(model, loss_fn, train_data), 1).values[0])
-    chosen_lr = {"fixed": lr, "1/lambda_max": 1.0 / top if top > 0 else lr, "Adam": adam_lr}[rate]
-    method = torch.optim.Adam if rate == "Adam" else torch.optim.SGD
-    run = train(
-        model,
-        loss_fn,
-        train_data,
-        optimizer=lambda parameters: method(parameters, lr=chosen_lr),
-        max_steps=max_steps + 1,  # the loss of step t is that after t steps
-        batch_size=len(chosen),
-        callbacks=lambda info: info.loss <= target,
-        seed=seed,
-    )
-    losses = np.asarray(run.history.loss)
-    reached = bool(losses[-1] <= target)
-    with torch.no_grad():
-        held_out = float(loss_fn(model(scaling.apply(X[rest])), y[rest])) if len(rest) else float("nan")
-    rows = np.column_stack([train_data[0].double().cpu().numpy()[:, ~scaling.constant], np.ones(len(chosen))])
-    return Outcome(
-        {
-            "condition": scaling.condition_after,
-            "condition_with_bias": condition_number(rows, float(torch.finfo(train_data[0].dtype).eps)),
-            "lambda_max": top,
-            "lr": chosen_lr,
-            "steps": len(losses) - 1 if reached else max_steps,
-            "reached": reached,
-            "loss": float(losses[-1]),
-            "held_out_loss": held_out,
-        },
-        series={"step": np.arange(len(losses)), "loss": losses},
-    )
-
-
-def _checked(data: Any, kinds: Sequence[str], rates: Sequence[str]) -> tuple[Tensor, Tensor]:
-    X, y = (torch.as_tensor(part) for part in data)
-    if X.ndim != 2 or len(X) != len(y) or len(X) < 4:
-        raise InputError(
-            f"inputs {tuple(X.shape)} and targets {tuple(y.shape)}", allowed="[N, d] and [N, ...], N >= 4"
-        )
+def _check(kinds: Sequence[str], rates: Sequence[str]) -> None:
     for name, given, known in (("kinds", kinds, SCALINGS), ("rates", rates, RATES)):
         wrong = [value for value in given if value not in known]
         if isinstance(given, str) or wrong or not given:
@@ -223,4 +161,3 @@ def _checked(data: Any, kinds: Sequence[str], rates: Sequence[str]) -> tuple[Ten
             f"kinds = {list(kinds)}", allowed="“none” among them, which the others are compared with",
             write='kinds=["none", "z-score"]',
         )  # fmt: skip
-    return X, y

@@ -12,6 +12,7 @@ from diagkit.experiments.intervals import student_interval
 from diagkit.experiments.scaling_study import FeatureScalingStudy
 from diagkit.plots import style
 from diagkit.plots.drawing import Drawn, draw
+from diagkit.plots.scaled_inputs import rough
 from diagkit.plots.style import label, legend_below, short, styled
 
 SHIFT = 0.2  # between the rules
@@ -55,7 +56,7 @@ def draw_feature_scaling_study(result: FeatureScalingStudy, ax: Axes | None = No
         axes.set_yscale("log")
         axes.axhline(result.max_steps, color=style.GREY, linewidth=style.THIN, linestyle="--")
         condition = frame.groupby("kind")["condition_with_bias"].median()
-        names = [f"{kind.replace('-', '-' + chr(8203))}\nκ {_rough(condition[kind])}" for kind in kinds]
+        names = [f"{kind.replace('-', '-' + chr(8203))}\nκ {rough(condition[kind])}" for kind in kinds]
         axes.set_xticks(range(len(kinds)), names)
         axes.set_xlim(-0.6, len(kinds) - 0.4)
         handles = [
@@ -76,19 +77,3 @@ def draw_feature_scaling_study(result: FeatureScalingStudy, ax: Axes | None = No
         )
         artists["legend"] = legend_below(axes, handles, tick_lines=2)
         return Drawn(axes, artists)
-
-
-def _rough(value: float) -> str:
-    """Two digits, or a power of ten.
-
-    Example
-    -------
-    >>> _rough(46.3), _rough(8.06e7), _rough(float("inf"))
-    ('46', '8·10⁷', '∞')
-    """
-    if not np.isfinite(value):
-        return "∞" if np.isinf(value) else "-"
-    if value < 1e4:
-        return short(float(f"{value:.2g}"), 4)
-    power = int(np.floor(np.log10(value)))
-    return f"{value / 10**power:.0f}·10{str(power).translate(str.maketrans('0123456789', '⁰¹²³⁴⁵⁶⁷⁸⁹'))}"

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import diagkit as dk
+from diagkit.measure.surroundings import look_around
 from diagkit.work import watching
 from leave_no_trace import Ward, Witness
 
@@ -20,6 +21,7 @@ MEASUREMENTS = {
     "newton-mr": lambda obj: dk.find_critical_point(obj, max_iters=3),
     "gradient-norm": lambda obj: dk.find_critical_point(obj, method="gradient-norm", max_iters=3),
     "escape": dk.escape_saddle,
+    "surroundings": lambda obj: list(look_around(obj, resolution=5)),
     "line": lambda obj: dk.loss_line(obj, resolution=5),
     "line with its parabola": lambda obj: dk.loss_line(obj, "gradient", resolution=5, parabola=True),
     "line to another point": lambda obj: dk.loss_line(obj, to=obj.theta + 1, resolution=5),
