@@ -85,6 +85,7 @@ def feature_scaling_study(
 
     Example
     -------
+    >>> import torch
     >>> X = torch.randn(100, 2, generator=torch.manual_seed(0)).double() * torch.tensor([1.0, 10.0])
     >>> data = X, X @ torch.tensor([[1.0], [0.1]]).double()
     >>> study = feature_scaling_study(

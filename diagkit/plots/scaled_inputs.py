@@ -134,15 +134,15 @@ def rough(value: float) -> str:
 
     Example
     -------
-    >>> rough(46.3), rough(8.06e7), rough(float("inf"))
-    ('46', '8·10⁷', '∞')
+    >>> rough(46.3), rough(8.06e7), rough(9.98e4), rough(float("inf"))
+    ('46', '8·10⁷', '1·10⁵', '∞')
     """
     if not np.isfinite(value):
         return "∞" if np.isinf(value) else "-"
     if value < 1e4:
         return short(float(f"{value:.2g}"), 4)
-    power = int(np.floor(np.log10(value)))
-    return f"{value / 10**power:.0f}·10{str(power).translate(str.maketrans('0123456789', '⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
+    digit, power = f"{value:.0e}".split("e+")
+    return f"{digit}·10{str(int(power)).translate(str.maketrans('0123456789', '⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
 
 
 def _ending(result: ScaledInputs, kind: str) -> str:
