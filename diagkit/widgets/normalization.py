@@ -36,7 +36,7 @@ WITHOUT = "Without normalization"
 GOAL_LOSS = 1.0
 SIZE = (10.8, 5.4)  # inches
 # Edges in fractions of the figure, given so that nothing moves when numbers change.
-FRAME = {"left": 0.1, "right": 0.985, "bottom": 0.24, "top": 0.83, "wspace": 0.24}
+FRAME = {"left": 0.13, "right": 0.985, "bottom": 0.24, "top": 0.83, "wspace": 0.24}
 ALT = "Size of signals and gradients over depth; loss and largest curvature of a short run"
 
 
