@@ -170,7 +170,7 @@ def test_the_seed_deals_the_letters():
         {"ordered": ["layers", "layers"]},
         {"ordered": (*DEAR, "layers")},
     ],
-    ids=repr,
+    ids=["none", "unknown", "no such letter", "no causes", "unknown order", "ordered twice", "too dear"],
 )
 def test_bad_arguments_are_named(wrong):
     with pytest.raises(dk.InputError, match="allowed"):
