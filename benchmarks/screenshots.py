@@ -45,6 +45,9 @@ def take(lab: Lab, notebook: Path, folder: Path) -> None:
             save(shown.page, folder / "start_notebook.png")
         shown.page.set_viewport_size(TALL)
         shown.run_all()
+        if notebook.stem == START:  # before another patient is chosen
+            wait(shown.panel.first)
+            take_start(shown, folder)
         for number in range(shown.panel.count()):
             panel = shown.panel.nth(number)
             name = f"{notebook.stem}_panel" + (f"_{number + 1}" if number else "")
@@ -53,8 +56,6 @@ def take(lab: Lab, notebook: Path, folder: Path) -> None:
             if move(shown, panel):
                 wait(panel)
                 save(panel, folder / f"{name}_moved.png")
-        if notebook.stem == START:
-            take_start(shown, folder)
         print(f"{notebook.stem}: errors {shown.errors()}, page errors {shown.page_errors}", flush=True)
 
 
