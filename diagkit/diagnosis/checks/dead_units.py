@@ -13,7 +13,7 @@ from diagkit.diagnosis.check import (
     Evidence,
     Judgement,
 )
-from diagkit.diagnosis.layers.depth import rate_is_to_blame, restart, slopes_of, stuck_in_layers
+from diagkit.diagnosis.layers.depth import slopes_of, with_layers_restarted
 from diagkit.diagnosis.layers.units import ONE_SIDED
 
 MOST = 0.5  # of the units of a layer: with fewer, others do their work (trained networks have 10 to 40 %)
@@ -28,13 +28,7 @@ def measure(case: Case) -> Evidence:
         return Evidence(numbers)
     numbers["share"] = float(found.shut[rows].max())
     numbers["layers"] = list(dict.fromkeys(found.names[row] for row in rows if found.shut[row] >= MOST))
-    if not numbers["layers"] or not stuck_in_layers(case):
-        return Evidence(numbers, (found,))
-    trial = restart(case, numbers["layers"])
-    numbers |= {"stuck": True, "helps": trial is not None and case.helps(trial)}
-    if not numbers["helps"]:
-        numbers["rate"] = rate_is_to_blame(case)
-    return Evidence(numbers, (found, trial) if trial else (found,), trial)
+    return with_layers_restarted(case, found, numbers)
 
 
 def judge(evidence: Evidence) -> Judgement:

@@ -6,7 +6,7 @@ from typing import Any
 
 from diagkit.diagnosis.case import Case
 from diagkit.diagnosis.check import REFUTED, SUPPORTED_BY_TRIAL, UNDECIDED, Check, Evidence, Judgement
-from diagkit.diagnosis.layers.depth import rate_is_to_blame, restart, slopes_of, stuck_in_layers
+from diagkit.diagnosis.layers.depth import slopes_of, with_layers_restarted
 
 MOST = 0.5  # of the units of a layer
 KINDS = ("sigmoid", "tanh")
@@ -21,13 +21,7 @@ def measure(case: Case) -> Evidence:
         return Evidence(numbers)
     numbers["share"], numbers["slope"] = float(found.stuck[rows].max()), float(found.slopes[rows].min())
     numbers["layers"] = list(dict.fromkeys(found.names[row] for row in rows if found.stuck[row] >= MOST))
-    if not numbers["layers"] or not stuck_in_layers(case):
-        return Evidence(numbers, (found,))
-    trial = restart(case, numbers["layers"])
-    numbers |= {"stuck": True, "helps": trial is not None and case.helps(trial)}
-    if not numbers["helps"]:
-        numbers["rate"] = rate_is_to_blame(case)
-    return Evidence(numbers, (found, trial) if trial else (found,), trial)
+    return with_layers_restarted(case, found, numbers)
 
 
 def judge(evidence: Evidence) -> Judgement:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from diagkit.diagnosis import arms, layer_arms
 from diagkit.diagnosis.case import Case
+from diagkit.diagnosis.check import Evidence
 from diagkit.diagnosis.early_spike import warm_up_helps
 from diagkit.diagnosis.layers.units import UnitSlopes, unit_slopes
 from diagkit.diagnosis.trial import Arm, Trial
@@ -112,3 +114,17 @@ def rate_is_to_blame(case: Case) -> bool:
     same = np.minimum(case.bench.run(arms.FRESH).level, case.bench.ceiling).mean()
     trials = [case.try_afresh(arms.fresh_rate_times(factor)) for factor in (0.1, 0.01)]
     return bool(same > case.high and any(case.helps(trial) for trial in trials))
+
+
+def with_layers_restarted(case: Case, found: UnitSlopes, numbers: dict[str, Any]) -> Evidence:
+    """The evidence of ``numbers``; where the run is stuck, the layers named there are tried afresh.
+
+    Adds to them whether that helps, and where it does not, whether the rate is to blame.
+    """
+    if not numbers["layers"] or not stuck_in_layers(case):
+        return Evidence(numbers, (found,))
+    trial = restart(case, numbers["layers"])
+    numbers = numbers | {"stuck": True, "helps": trial is not None and case.helps(trial)}
+    if not numbers["helps"]:
+        numbers["rate"] = rate_is_to_blame(case)
+    return Evidence(numbers, (found, trial) if trial else (found,), trial)
