@@ -28,6 +28,7 @@ SESSION = "window.jupyterapp.shell.currentWidget?.sessionContext"
 DARK = {"@jupyterlab/apputils-extension/themes": {"theme": "JupyterLab Dark"}}
 # Cells out of sight would be taken off the page, and a test could not find them.
 WHOLE = {"@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"}}
+PAINTED = 20_000  # characters of a picture; an empty canvas has fewer
 
 
 @dataclass(frozen=True)
@@ -163,8 +164,14 @@ class Opened:
         return "\n".join(self.page.locator(".jp-OutputArea-output [role=status]").all_inner_texts())
 
     def pixels(self, canvas: int = 0) -> str:
-        """The picture of a live figure."""
-        return str(self.canvas(canvas).evaluate("c => c.toDataURL()"))
+        """The picture of a live figure, once there is one."""
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            picture = str(self.canvas(canvas).evaluate("c => c.toDataURL()"))
+            if len(picture) > PAINTED:
+                return picture
+            time.sleep(0.1)
+        raise AssertionError(f"figure {canvas} stayed empty")
 
     def canvas(self, number: int = 0) -> Locator:
         """A live figure, from the top."""

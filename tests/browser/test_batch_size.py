@@ -7,7 +7,7 @@ import pytest
 @pytest.mark.slow
 def test_the_batch_size_panel(lesson, wait_for):
     shown = lesson("05_batch_size.ipynb")
-    assert "8 of 8 pairs" in wait_for(shown.numbers)  # the next cell waited for all of them
+    wait_for(lambda: "8 of 8 pairs" in shown.numbers())  # the next cell waited for all of them
     assert "same epochs: reproduced at the end" in shown.numbers()
 
     # What the curves are drawn over changes the picture alone.

@@ -7,7 +7,7 @@ import pytest
 @pytest.mark.slow
 def test_the_noise_panel(lesson, wait_for):
     shown = lesson("06_gradient_noise.ipynb")
-    assert "with noise 17 of 20" in wait_for(shown.numbers)  # the next cell waited for all runs
+    wait_for(lambda: "with noise 17 of 20" in shown.numbers())  # the next cell waited for all runs
     assert "σ falls from 0.55 to 0.14" in shown.numbers()
     before = shown.pixels()
 

@@ -27,8 +27,8 @@ def test_a_place_below_the_star_is_found(lesson, wait_for):
     before = shown.pixels()
     shown.click(0.085 + 0.1, 1 - 0.3 - 0.63 / 2)
     wait_for(lambda: panel.get_by_text("reached").count())
-    assert shown.pixels() != before
-    assert "(a, b) = (-1." in shown.numbers()
+    wait_for(lambda: shown.pixels() != before)
+    wait_for(lambda: "(a, b) = (-1." in shown.numbers())
 
     # The other data are shown at once.
     before = shown.pixels()
