@@ -34,6 +34,10 @@ class Watch:
         return any(stop.is_set() for stop in self.stops)
 
 
+class StoppedError(Exception):
+    """Work that ended before there was anything to return; whoever asked a question leaves it unanswered."""
+
+
 _watch: ContextVar[Watch | None] = ContextVar("diagkit_watch", default=None)
 # What the ranks of a process group agreed on; None where this process decides by itself.
 _agreed: ContextVar[bool | None] = ContextVar("diagkit_agreed", default=None)

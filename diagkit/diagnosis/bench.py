@@ -14,7 +14,7 @@ import torch
 from diagkit.diagnosis.trial import GRID, NUM_SEEDS, Arm, ArmRun, Trial, paired
 from diagkit.diagnosis.twin import Twin
 from diagkit.objective import Objective, cut, of_model, pooled, same_random_state
-from diagkit.work import interrupted, progress, seconds_left
+from diagkit.work import StoppedError, interrupted, progress, seconds_left
 
 DEAREST_BATCH = 512  # examples in a step of a trial with larger batches, or four times the batch
 LENGTHS = (20, 30, 50, 80, 120, 200)  # steps of a run: few choices, so that timing seldom changes them
@@ -65,8 +65,13 @@ class Bench:
         return self._num_steps
 
     def run(self, arm: Arm) -> ArmRun:
-        """All seeds of one arm; remembered."""
-        return self._up_to(arm, NUM_SEEDS)
+        """All seeds of one arm; remembered.
+
+        Raises
+        ------
+        StoppedError : the time was up before two of them had ended.
+        """
+        return _enough(self._up_to(arm, NUM_SEEDS))
 
     def _up_to(self, arm: Arm, count: int) -> ArmRun:
         """So many seeds of an arm at least; those that have run before are among them."""
@@ -77,11 +82,12 @@ class Bench:
         rows = [] if known is None else list(known.loss)
         with progress(f"trial: {arm.name}", count - len(rows)) as advance:
             for index in range(len(rows), count):
-                rows.append(self._run_seed(arm, self.seed + index, steps))
-                advance(1)
-                if interrupted():
+                row = self._run_seed(arm, self.seed + index, steps)
+                if row is None:
                     break
-        self._runs[arm.name] = ArmRun(arm, steps, np.array(rows))
+                rows.append(row)
+                advance(1)
+        self._runs[arm.name] = ArmRun(arm, steps, np.array(rows).reshape(len(rows), len(steps)))
         return self._runs[arm.name]
 
     def enter(self, run: ArmRun) -> None:
@@ -93,27 +99,34 @@ class Bench:
         """Does the remedy end lower than the reference? Losses above the ceiling count as the ceiling.
 
         Two seeds of each, then one more at a time until the answer is settled (see :func:`paired`).
+
+        Raises
+        ------
+        StoppedError : the time was up before two of each had ended.
         """
         ceiling = self.ceiling if ceiling is None else ceiling
         started = time.perf_counter()
         for count in range(2, NUM_SEEDS + 1):
-            runs = (self._up_to(reference, count), self._up_to(remedy, count))
+            runs = (_enough(self._up_to(reference, count)), _enough(self._up_to(remedy, count)))
             trial = paired(*runs, ceiling, self.seed, time.perf_counter() - started)
             if trial.complete or interrupted():
                 break
         return trial
 
-    def _run_seed(self, arm: Arm, seed: int, steps: np.ndarray) -> np.ndarray:
+    def _run_seed(self, arm: Arm, seed: int, steps: np.ndarray) -> np.ndarray | None:
+        """None where the time was up on the way: half a run says nothing of where it ends."""
         losses = np.full(len(steps), np.inf)
         with same_random_state():
             twin = arm.change(self.make_twin(), seed)
             torch.manual_seed(seed)
             losses[0] = self._look(twin)
             for taken in self._steps(twin, seed, int(steps[-1])):
+                if interrupted():
+                    return None
                 place = np.flatnonzero(steps == taken)
                 if len(place):
                     losses[place[0]] = self._look(twin)
-                    if not np.isfinite(losses[place[0]]) or interrupted():
+                    if not np.isfinite(losses[place[0]]):
                         break
         return losses
 
@@ -162,3 +175,10 @@ class Bench:
                     # A single left-over example is skipped: BatchNorm cannot train on it.
                     if len(chosen) > 1 or min(size, batch_size) == 1:
                         yield cut(self.pool.payload, chosen, size)
+
+
+def _enough(run: ArmRun) -> ArmRun:
+    """A run of two seeds at least."""
+    if len(run.loss) < 2:
+        raise StoppedError(run.arm.words)
+    return run

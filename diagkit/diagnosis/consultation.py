@@ -17,7 +17,7 @@ from diagkit.errors import InputError
 from diagkit.objective import batch_size_of
 from diagkit.result import Result
 from diagkit.training import as_history
-from diagkit.work import interrupted, progress
+from diagkit.work import StoppedError, interrupted, progress
 
 POINTS = 10  # to spend on one patient
 SECONDS = (
@@ -121,7 +121,10 @@ class Consulted:
         with progress("orders", len(orders)) as advance:
             for name in orders:
                 if name not in self._answers:
-                    self._answers[name] = order(self.case, name)
+                    try:
+                        self._answers[name] = order(self.case, name)
+                    except StoppedError:
+                        return
                     yield now(complete=not interrupted())
                 if interrupted():
                     return

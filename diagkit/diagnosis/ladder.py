@@ -12,8 +12,9 @@ from diagkit.diagnosis.curvature import NO_CURVATURE
 from diagkit.diagnosis.report import Finding, Question
 from diagkit.diagnosis.wording import UNASKED
 from diagkit.errors import NoSecondDerivativeError
-from diagkit.work import interrupted, progress
+from diagkit.work import StoppedError, interrupted, progress
 
+TIME_UP = "the time was up"
 NEEDS = {
     "optimizer": "optimizer=... is needed to judge the learning rate",
     "history": "history=... is needed to judge the curve",
@@ -67,6 +68,8 @@ def climb(case: Any, checks: Sequence[Check]) -> Ladder:
                 except NO_CURVATURE as error:
                     # What else a check may raise is a mistake of its own, and surfaces.
                     ladder.skip(check, _why_no_curvature(error))
+                except StoppedError:
+                    ladder.skip(check, TIME_UP)
                 else:
                     ladder.enter(check, finding, time.perf_counter() - started)
             advance(1)
@@ -78,7 +81,7 @@ def _reason_not_to_ask(check: Check, case: Any, ladder: Ladder) -> str:
     if ladder.blocked:
         return f"{ladder.blocked} comes first"
     if interrupted():
-        return "the time was up"
+        return TIME_UP
     if missing:
         return NEEDS[missing[0]]
     if (check.outcome or check.dear) and ladder.faults:

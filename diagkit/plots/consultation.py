@@ -43,7 +43,8 @@ def draw_consultation(result: Consultation, ax: Axes | None = None) -> Drawn:
         low, high = axes.get_ylim()
         if axes.get_yscale() == "linear":
             axes.set_ylim(min(low, 0.0), high * 1.25)  # a place for the legend; a flat loss should look flat
-        artists["legend"] = axes.legend(loc="best")
+        if axes.get_legend_handles_labels()[0]:
+            artists["legend"] = axes.legend(loc="best")
     return Drawn(axes, artists)
 
 

@@ -1,5 +1,8 @@
 """Panels for JupyterLab: each holds settings and a view, and every action is one pure call."""
 
+# The first optimizer would import it, a second in which the first picture of a lesson is missing.
+import torch._dynamo  # noqa: F401
+
 from diagkit.widgets.batch_size import BatchSizePanel, BatchSizeSettings
 from diagkit.widgets.canvas import Canvas
 from diagkit.widgets.clinic import ClinicPanel, ClinicSettings

@@ -32,7 +32,7 @@ FACTORS = (2, 5, 10, 20, 30, 50, 100, 200, 500, 1000)  # batch sizes on the slid
 # Fewer than eight are a first look: no verdict.
 PAIRS = {4: "4: half the time", 8: "8", 16: "16: twice the time"}
 FEW = 4
-COARSE = 4  # the first curves are those of one seed, over so small a part of the epochs
+COARSE = 6  # the first curves are those of one seed, over so small a part of the epochs
 CHECKPOINTS = 20
 MOST_SEEDS = 1000
 LINEAR = "linear rate"
@@ -130,7 +130,6 @@ class BatchSizePanel(Panel[BatchSizeSettings, BatchSizeStudy]):
         settings = BatchSizeSettings(chosen, "steps", pairs, seed, reference, lr, epochs)
         screen = Screen()
         self.canvas = Canvas(screen, size=SIZE, alt="learning curves, effects of the batch size by arm")
-        self.canvas.figure.set_layout_engine("none")
         made = {
             "batch_size": controls.scale("batch B", sizes, chosen, f"examples per step, against {reference}"),
             "over": controls.choice("curves over", list(OVER), "steps"),

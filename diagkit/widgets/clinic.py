@@ -112,7 +112,6 @@ class ClinicPanel(Panel[ClinicSettings, Consultation]):
         self._pages: dict[Report, str] = {}  # the HTML of reports, drawn once
         screen = Screen()
         self.canvas = Canvas(screen, size=SIZE, alt="the log of the run and the measurement shown")
-        self.canvas.figure.set_layout_engine("none")
         self.card, self.page = widgets.HTML(), widgets.HTML()
         who = widgets.ToggleButtons(options=letters, value=chosen, layout=widgets.Layout(width="auto"))
         who.style.button_width = "auto"

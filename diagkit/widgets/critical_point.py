@@ -90,7 +90,7 @@ class CriticalPointPanel(Panel[CriticalPointSettings, Surroundings]):
         settings = CriticalPointSettings(place or next(iter(self.places)), direction, step, seed)
         screen = Screen()
         # Two figures: a step redraws the lower one alone, and its layout is not sought again.
-        self.verdict = Canvas(screen, size=VERDICT_SIZE, alt=VERDICT_ALT)
+        self.verdict = Canvas(screen, size=VERDICT_SIZE, alt=VERDICT_ALT, layout="constrained")
         self.canvas = Canvas(screen, size=STEP_SIZE, alt=STEP_ALT)
         self.canvas.figure.canvas.mpl_connect("draw_event", lambda _: self._fix_layout())
         self.canvas.on_click(self._clicked)

@@ -99,7 +99,6 @@ class ScalingPanel(Panel[ScalingSettings, ScaledInputs]):
         settings = ScalingSettings(chosen, kind, rule, seed)
         screen = Screen()
         self.canvas = Canvas(screen, size=SIZE, alt=ALT)
-        self.canvas.figure.set_layout_engine("none")
         self._drawn: tuple[str, int] | None = None  # table and seed of the left column
         tables = [(name.replace("_", " "), name) for name in self.cases]
         made = {"table": controls.choice("table", tables, chosen)} if len(self.cases) > 1 else {}

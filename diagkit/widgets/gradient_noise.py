@@ -104,7 +104,6 @@ class NoisePanel(Panel[NoiseSettings, NoiseEscapeStudy]):
         self.data, self.task = data, task
         screen = Screen()
         self.canvas = Canvas(screen, size=SIZE, alt=ALT)
-        self.canvas.figure.set_layout_engine("none")
         made = {
             "c": controls.scale("level c", LEVELS, settings.c, "of the first step, in units of the gradient"),
             "r": controls.scale("decay r", DECAYS, settings.r, "0: the noise stays as it is"),

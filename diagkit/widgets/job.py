@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import atexit
 import contextvars
 import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
+from weakref import WeakSet
 
 from diagkit.widgets.screen import Screen
 from diagkit.work import watching
 
 BETWEEN_MESSAGES = 0.1  # seconds, in loops of many steps
 MANY_STEPS = 50
+LONGEST_END = 5.0  # seconds that the end of the process waits for a job
+
+_running: WeakSet[Job] = WeakSet()
 
 
 class Job:
@@ -51,6 +56,7 @@ class Job:
             except BaseException as error:
                 self.error = error
             self._over.set()
+            _running.discard(self)
             try:
                 end(self.error)
             except Exception as error:
@@ -61,6 +67,7 @@ class Job:
         self._thread = threading.Thread(target=context.run, args=(body,), daemon=True, name="diagkit-job")
 
     def start(self) -> Job:
+        _running.add(self)
         self._thread.start()
         return self
 
@@ -91,3 +98,12 @@ def _seldom(tell: Callable[[str, int, int], None]) -> Callable[[str, int, int], 
             tell(what, done, total)
 
     return seldom
+
+
+@atexit.register
+def _end_all() -> None:
+    """A thread that is amid torch's C++ when Python ends takes the whole process down with an abort."""
+    for job in list(_running):
+        job.stop()
+    for job in list(_running):
+        job._thread.join(LONGEST_END)

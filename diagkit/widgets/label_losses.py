@@ -24,6 +24,7 @@ EXAMPLES = 400
 STUCK, BAD_START, GOOD = "squared, probabilities", 10.0, 0.9
 GOAL = f"leave b = {BAD_START:g}, and bring “{STUCK}” above {GOOD:.0%}."
 SIZE = (10.5, 5.6)
+FRAME = {"left": 0.085, "right": 0.985, "bottom": 0.25, "top": 0.93, "wspace": 0.25, "hspace": 0.1}
 ALT = "Accuracy of four losses while training; loss and gradient before training over the head start b"
 
 
@@ -116,11 +117,14 @@ class LabelLossPanel(Panel[LabelLossSettings, LabelLosses]):
         if result is None:
             return
         with self.canvas.redrawn() as figure:
-            grid = figure.add_gridspec(2, 2, width_ratios=(1.25, 1.0))
+            grid = figure.add_gridspec(2, 2, width_ratios=(1.25, 1.0), **FRAME)
             draw_label_losses(result, figure.add_subplot(grid[:, 0]))
             self._right = [figure.add_subplot(grid[row, 1]) for row in (0, 1)]
             draw_start_loss(result, self._right[0])
             draw_start_gradient(result, self._right[1])
+            self._right[0].tick_params(labelbottom=False)  # the same b as below
+            for ax in self._right:
+                ax.yaxis.set_label_coords(-0.175, 0.5)
 
     def words(self, result: LabelLosses, settings: LabelLossSettings) -> str:
         ends = [

@@ -104,7 +104,6 @@ class NormalizationPanel(Panel[NormalizationSettings, NormalizationRun]):
         settings = NormalizationSettings(kind, depth, rate, seed)
         screen = Screen()
         self.canvas = Canvas(screen, size=SIZE, alt=ALT)
-        self.canvas.figure.set_layout_engine("none")
         deep = {} if make_model else {"depth": controls.scale("hidden layers", DEPTHS, depth)}
         made = {
             "kind": controls.choice("normalization", list(kinds), kind),

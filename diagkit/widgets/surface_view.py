@@ -62,7 +62,6 @@ class SurfaceView:
 
     def _draw_map(self, pictures: Pictures, name: str, title: str, path: Any) -> None:
         if self.map is None:
-            self.canvas.figure.set_layout_engine("none")  # fixed places: a click is drawn in half the time
             self.map, self._cut = (self.canvas.figure.add_axes(place) for place in PLACES)
         self._shown = ()
         self.map.clear()

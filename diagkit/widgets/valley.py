@@ -106,7 +106,6 @@ class ValleyPanel(Panel[ValleySettings, DescentPath]):
         self._planes: dict[str, PlaneSlice] = {}
         screen = Screen()
         self.canvas = Canvas(screen, size=SIZE, alt="a valley, the loss and the curvature")
-        self.canvas.figure.set_layout_engine("none")
         self.canvas.on_click(self._clicked)
         w1, w2 = self.valleys[chosen].start if start is None else start
         settings = ValleySettings(chosen, optimizer, rate, float(w1), float(w2), steps)

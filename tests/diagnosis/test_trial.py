@@ -1,5 +1,8 @@
 """Trials: paired, reproducible, with an effect and an interval that can be checked by hand."""
 
+import threading
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +14,7 @@ from diagkit.diagnosis import arms
 from diagkit.diagnosis.bench import Bench
 from diagkit.diagnosis.trial import GRID, LAST, NUM_SEEDS, Arm, paired
 from diagkit.diagnosis.twin import Twin, can_start_afresh, scale_rate, thaw
+from diagkit.work import StoppedError, watching
 
 CURVATURE, RATE = 2.0, 0.05
 
@@ -187,3 +191,46 @@ def test_an_optimizer_with_a_closure():
 
 def test_batches_of_one_example():
     assert np.isfinite(noisy(batch_size=1).run(arms.AS_IS).loss).all()
+
+
+def stopping(arm, stop, after):
+    """The arm, with a stop in the step ``after`` of its first run."""
+
+    def change(twin, seed):
+        twin, count = arm.change(twin, seed), 0
+
+        def hook(*_):
+            nonlocal count
+            count += 1
+            if count == after:
+                stop.set()
+
+        twin.optimizer.register_step_post_hook(hook)
+        return twin
+
+    return replace(arm, change=change)
+
+
+@pytest.mark.parametrize("call", [Bench.run, lambda bench, arm: bench.compare(arms.rate_times(2.0), arm)])
+def test_half_a_run_is_no_run(call):
+    """Not a run that got stuck where the time was up: such a reference would make any remedy look good."""
+    bench, stop = noisy(), threading.Event()
+    with watching(stop=stop), pytest.raises(StoppedError):
+        call(bench, stopping(arms.AS_IS, stop, after=11))
+    whole = bench.run(arms.AS_IS)
+    assert len(whole.loss) == NUM_SEEDS
+    assert whole.loss == pytest.approx(noisy().run(arms.AS_IS).loss)
+
+
+def test_a_stop_is_heard_in_every_step():
+    bench, stop, steps = noisy(num_steps=200), threading.Event(), []
+    arm = stopping(arms.AS_IS, stop, after=3)
+
+    def count(twin, seed):
+        twin = arm.change(twin, seed)
+        twin.optimizer.register_step_post_hook(lambda *_: steps.append(1))
+        return twin
+
+    with watching(stop=stop), pytest.raises(StoppedError):
+        bench.run(replace(arm, change=count))
+    assert len(steps) == 3

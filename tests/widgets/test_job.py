@@ -2,6 +2,8 @@
 
 import asyncio
 import contextvars
+import subprocess
+import sys
 import threading
 import time
 
@@ -163,3 +165,27 @@ def test_results_are_handed_over_one_by_one_until_the_stop():
     go_on.set()
     job.wait(WAIT)
     assert kept in ([0], [0, 1])
+
+
+def test_the_end_of_the_process_ends_its_jobs():
+    """A thread amid torch's C++ would abort the process when Python ends."""
+    code = (
+        "import diagkit.widgets as w\n"
+        "panel = w.BatchSizePanel()\n"
+        "panel.start()\n"
+        "while panel.runs.get(panel.settings) is None: pass\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_first_optimizer_finds_all_imported():
+    """Its import takes a second, in which the first picture of a lesson would be missing."""
+    code = (
+        "import sys, torch, diagkit.widgets\n"
+        "before = set(sys.modules)\n"
+        "torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)\n"
+        "print(len(set(sys.modules) - before))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert int(done.stdout) < 10, done.stdout

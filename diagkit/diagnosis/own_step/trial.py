@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
-from itertools import islice
 
 import numpy as np
 import torch
@@ -15,7 +14,7 @@ from diagkit.diagnosis.own_step.feed import batches_for, reseed
 from diagkit.diagnosis.own_step.snapshot import restored
 from diagkit.diagnosis.trial import GRID, NUM_SEEDS, Arm, ArmRun, Trial
 from diagkit.objective import of_model, same_data_order
-from diagkit.work import interrupted, progress
+from diagkit.work import StoppedError, interrupted, progress
 
 PLAIN = replace(arms.AS_IS, name="plain loop", words="a plain loop: zero_grad, backward, step")
 OWN = Arm("own loop", "your own step", lambda twin, seed: twin)
@@ -25,13 +24,22 @@ def try_plain_loop(case: Case) -> Trial | None:
     """Zero the gradients, loss, backward, step on a copy, against ``train_step`` on the model itself.
 
     None where the user's step did not last.
+
+    Raises
+    ------
+    StoppedError : the time was up before two seeds of each had ended.
     """
     steps = np.unique(np.linspace(0, case.bench.num_steps, GRID + 1).astype(int))
-    losses = []
+    losses: list[np.ndarray] = []
     with progress("trial: your own step", NUM_SEEDS) as advance:
         for index in range(NUM_SEEDS):
-            row = _run(case, case.seed + index, steps)
-            if row is None or interrupted():
+            try:
+                row = _run(case, case.seed + index, steps)
+            except StoppedError:
+                if len(losses) < 2:
+                    raise
+                break
+            if row is None:
                 break
             losses.append(row)
             advance(1)
@@ -56,11 +64,13 @@ def _run(case: Case, seed: int, steps: np.ndarray) -> np.ndarray | None:
         feed = batches_for(case.train_data, case.batch_size, seed, lambda: case.read)
         losses[0] = _look(case)
         for place in range(1, len(steps)):
-            try:
-                for batch in islice(feed, int(steps[place] - steps[place - 1])):
-                    case.train_step(batch)  # type: ignore[misc]
-            except Exception:
-                return None
+            for _ in range(int(steps[place] - steps[place - 1])):
+                if interrupted():
+                    raise StoppedError(OWN.words)
+                try:
+                    case.train_step(next(feed))  # type: ignore[misc]
+                except Exception:
+                    return None
             losses[place] = _look(case)
             if not np.isfinite(losses[place]):
                 break
