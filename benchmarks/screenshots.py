@@ -28,6 +28,7 @@ START = "00_start_here"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 TALL = {"width": 1400, "height": 3200}  # what does not fit on the screen is cut off
 FIGURES = ("spectrum", "surface", "escape", "curve")
+LADDER, MARGIN = "The questions that lead there", 12  # pixels between it and what is above
 STILL, LONGEST = 3.0, 120  # seconds without a change, and until nobody waits any longer
 
 
@@ -61,7 +62,9 @@ def take(lab: Lab, notebook: Path, folder: Path) -> None:
 
 def take_start(shown: Opened, folder: Path) -> None:
     """Report, figures and cells of the start notebook."""
-    save(shown.panel.first.locator(".dk-report"), folder / "report.png")
+    report, ladder = shown.panel.first.locator(".dk-report"), shown.panel.get_by_text(LADDER).first
+    save(report, folder / "report.png")
+    crop(folder / "report.png", above(ladder, report))
     pictures = shown.page.locator(".jp-OutputArea-output.jp-RenderedImage")
     for name, number in zip(FIGURES, range(pictures.count()), strict=False):
         pictures.nth(number).screenshot(path=folder / f"{name}.png")
@@ -98,6 +101,20 @@ def wait(panel: Locator) -> None:
             return
         panel.page.wait_for_timeout(200)
     print("still changing:", panel.inner_text()[:80])
+
+
+def above(lower: Locator, whole: Locator) -> float:
+    """The share of ``whole`` that lies above ``lower``."""
+    part, box = lower.bounding_box(), whole.bounding_box()
+    assert part is not None
+    assert box is not None
+    return (part["y"] - box["y"]) / box["height"]
+
+
+def crop(picture: Path, share: float) -> None:
+    """Keep the upper part: verdict, remedy and pictures are what a front page needs."""
+    image = Image.open(picture)
+    image.crop((0, 0, image.width, round(share * image.height) - MARGIN)).save(picture, optimize=True)
 
 
 def save(what: object, picture: Path) -> None:
