@@ -70,6 +70,8 @@ def needs_number(answer: Any, what: str) -> Checked | None:
         return unanswered(f"write {what} in place of None, then run this cell again")
     try:
         number = float(answer)
+    except OverflowError:
+        number = math.inf
     except (TypeError, ValueError):
         number = math.nan
     if isinstance(answer, str | bool) or (number != number and not isinstance(answer, float)):

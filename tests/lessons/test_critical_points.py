@@ -43,10 +43,6 @@ def test_wrong_answers_get_a_hint(answer, hint):
     assert hint in checked.message
 
 
-def test_no_answer_is_not_wrong():
-    assert lesson.check(None).passed is None
-
-
 def test_the_place_with_the_largest_gradient_is_the_minimum():
     norms = lesson.gradient_norms()
     assert norms["A"] < norms["B"] < norms["C"] < 1e-6

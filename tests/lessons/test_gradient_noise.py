@@ -56,10 +56,6 @@ def test_wrong_answers_get_a_hint(answer, hint):
     assert hint in checked.message
 
 
-def test_no_answer_is_not_wrong():
-    assert lesson.check(None).passed is None
-
-
 def test_the_floor_is_that_of_theory():
     """To three standard errors of the deviation of 4000 weights."""
     found, theory = lesson.spread_at_the_end(0.0), (0.1 / 1.9) ** 0.5

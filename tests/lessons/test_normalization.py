@@ -50,10 +50,6 @@ def test_wrong_answers_get_a_hint(answer, hint):
     assert hint in checked.message
 
 
-def test_no_answer_is_not_wrong():
-    assert lesson.check(None).passed is None
-
-
 def test_a_batch_of_one_leaves_beta():
     assert lesson.normalized([300.0], gamma=5.0, beta=-2.0).tolist() == [-2.0]
 
