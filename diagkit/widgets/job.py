@@ -79,6 +79,11 @@ class Job:
     def is_running(self) -> bool:
         return self._thread.is_alive() and not self._over.is_set()
 
+    def rest(self) -> None:
+        """Block until what the end of the work sets off has been done, too; from the job itself, do nothing."""
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
     def wait(self, timeout: float | None = None) -> None:
         """Block until the work is over; raise its error where nobody looks at the screen."""
         self._thread.join(timeout)

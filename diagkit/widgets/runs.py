@@ -111,7 +111,10 @@ class Runs(Generic[S, R]):
 
     def join(self, settings: S) -> None:
         """Wait for a job for these settings, end any other; an interrupt of the waiting cell ends it, too."""
-        if self._job is None or not self._job.is_running:
+        if self._job is None:
+            return
+        if not self._job.is_running:
+            self._job.rest()  # its last words may be under way
             return
         self._next = None
         other = self._working_on != self.key(settings)

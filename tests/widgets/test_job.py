@@ -56,6 +56,21 @@ def test_a_job_returns_its_result_and_tells_its_progress():
     job.wait()
 
 
+def test_who_rests_hears_the_last_words():
+    """Work that is over still tells so: a panel would be read with "2 of 2" where "done" comes next."""
+    said = []
+
+    def slow_end(error):
+        time.sleep(0.2)
+        said.append(error)
+
+    job = job_of(Screen(), lambda: "result", [], on_end=slow_end).start()
+    while job.is_running:
+        time.sleep(0.001)
+    job.rest()
+    assert said == [None]
+
+
 def test_a_fast_loop_does_not_flood_the_screen():
     def work():
         with progress("steps", 10_000) as advance:
