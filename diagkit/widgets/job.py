@@ -80,7 +80,7 @@ class Job:
         return self._thread.is_alive() and not self._over.is_set()
 
     def rest(self) -> None:
-        """Block until what the end of the work sets off has been done, too; from the job itself, do nothing."""
+        """Block until what the end of the work sets off is done, too; from the job itself, do nothing."""
         if threading.current_thread() is not self._thread:
             self._thread.join()
 
