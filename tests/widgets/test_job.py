@@ -182,15 +182,19 @@ def test_results_are_handed_over_one_by_one_until_the_stop():
     assert kept in ([0], [0, 1])
 
 
+def in_a_process(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+
+
 def test_the_end_of_the_process_ends_its_jobs():
     """A thread amid torch's C++ would abort the process when Python ends."""
     code = (
-        "import diagkit.widgets as w\n"
+        "import time, diagkit.widgets as w\n"
         "panel = w.BatchSizePanel()\n"
         "panel.start()\n"
-        "while panel.runs.get(panel.settings) is None: pass\n"
+        "while panel.runs.get(panel.settings) is None: time.sleep(0.01)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    done = in_a_process(code)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -202,5 +206,5 @@ def test_the_first_optimizer_finds_all_imported():
         "torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)\n"
         "print(len(set(sys.modules) - before))\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    done = in_a_process(code)
     assert int(done.stdout) < 10, done.stdout
